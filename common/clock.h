@@ -1,0 +1,20 @@
+#ifndef IMPCERT_COMMON_CLOCK_H
+#define IMPCERT_COMMON_CLOCK_H
+
+#include <stdint.h>
+
+/* The only source of time. Durations and deadlines are monotonic nanoseconds; wall time is for people and documents alone.
+ * Thread: any. */
+#define CLOCK_MS INT64_C(1000000)
+#define CLOCK_S (1000 * CLOCK_MS)
+#define CLOCK_NEVER INT64_MAX
+
+#define CLOCK_RFC3339_SIZE 25 /* 2026-01-02T03:04:05.678Z and NUL */
+
+int64_t clock_ns(void);
+/* Milliseconds since 1970, UTC. */
+int64_t clock_wall_ms(void);
+/* Milliseconds since 1970 as RFC 3339 in UTC. */
+void clock_rfc3339(int64_t wall_ms, char out[static CLOCK_RFC3339_SIZE]);
+
+#endif

@@ -1,0 +1,121 @@
+/* Readiness of the parts, under one mutex: parts change seldom. Any thread. */
+#include "common/health.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { REASON_SIZE = 400 };
+#define HEALTH_REPEAT (60 * CLOCK_S)
+
+struct health_part {
+    struct health *health;
+    const char *name;
+    bool ready;
+    char reason[REASON_SIZE]; /* why not; empty until it has failed once */
+    int64_t logged_ns;        /* when the reason was last logged */
+    struct health_part *next;
+};
+
+struct health {
+    pthread_mutex_t mutex;
+    struct health_part *parts;
+};
+
+struct health *health_new(void)
+{
+    struct health *health = calloc(1, sizeof *health);
+    if (health)
+        pthread_mutex_init(&health->mutex, NULL);
+    return health;
+}
+
+void health_free(struct health *health)
+{
+    if (!health)
+        return;
+    struct health_part *part = health->parts;
+    while (part) {
+        struct health_part *next = part->next;
+        free(part);
+        part = next;
+    }
+    pthread_mutex_destroy(&health->mutex);
+    free(health);
+}
+
+struct health_part *health_add(struct health *health, const char *name)
+{
+    struct health_part *part = calloc(1, sizeof *part);
+    if (!part)
+        return NULL;
+    part->health = health;
+    part->name = name;
+    part->next = health->parts;
+    health->parts = part;
+    return part;
+}
+
+void health_ok(struct health_part *part)
+{
+    pthread_mutex_lock(&part->health->mutex);
+    bool news = !part->ready;
+    part->ready = true;
+    part->reason[0] = '\0';
+    part->logged_ns = 0;
+    pthread_mutex_unlock(&part->health->mutex);
+    if (news)
+        log_info("ready", LOG_TEXT("part", part->name));
+}
+
+void health_fail(struct health_part *part, const char *format, ...)
+{
+    char reason[REASON_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(reason, sizeof reason, format, arguments);
+    va_end(arguments);
+
+    int64_t now = clock_ns();
+    pthread_mutex_lock(&part->health->mutex);
+    bool news = strcmp(part->reason, reason) != 0 || now - part->logged_ns >= HEALTH_REPEAT;
+    part->ready = false;
+    memcpy(part->reason, reason, sizeof reason);
+    if (news)
+        part->logged_ns = now;
+    pthread_mutex_unlock(&part->health->mutex);
+    if (news)
+        log_warn("not ready", LOG_TEXT("part", part->name), LOG_TEXT("reason", reason));
+}
+
+/* Workers have parts of the same name: the object gets the first reason of each name. */
+static json_t *health_reasons(const struct health *health)
+{
+    json_t *reasons = json_object();
+    for (const struct health_part *part = health->parts; part; part = part->next)
+        if (!part->ready)
+            json_object_set_new(
+                reasons, part->name, json_string(part->reason[0] ? part->reason : "not known yet"));
+    return reasons;
+}
+
+bool health_ready(struct health *health, struct buf *page)
+{
+    pthread_mutex_lock(&health->mutex);
+    json_t *reasons = health_reasons(health);
+    pthread_mutex_unlock(&health->mutex);
+    bool ready = json_object_size(reasons) == 0;
+    json_t *object = json_pack("{s:b, s:o}", "ready", ready, "reasons", reasons);
+    char *text = json_dumps(object, JSON_SORT_KEYS);
+    if (!text || !buf_format(page, "%s\n", text))
+        ready = false;
+    free(text);
+    json_decref(object);
+    return ready;
+}

@@ -1,0 +1,28 @@
+#ifndef IMPCERT_COMMON_KAFKA_H
+#define IMPCERT_COMMON_KAFKA_H
+
+#include "common/error.h"
+#include "common/settings.h"
+
+#include <librdkafka/rdkafka.h>
+
+/* Client set-up shared by all programs: IMPCERT_KAFKA_BROKERS, the property file of IMPCERT_KAFKA_CONFIG
+ * (lines of key=value, # comments, as kcat -F reads them), and librdkafka's log lines in our log. Failed
+ * connections are the one thing not logged there above debug: they come to the error_cb, which callers set.
+ * Thread: any. */
+struct kafka_property {
+    const char *name; /* NULL ends a list */
+    const char *value;
+};
+
+/* Makes a configuration in this order: defaults (which the file may override), the file, then fixed (which
+ * the file may not name: guarantees hang on them). Returns NULL with the file, line and property that is
+ * wrong. The result goes to kafka_open, which takes it. */
+rd_kafka_conf_t *kafka_conf_new(const struct settings *settings, const struct kafka_property *defaults,
+    const struct kafka_property *fixed, struct error *error);
+
+/* Takes conf whatever happens. Properties of the other client kind in a shared file are no fault and not
+ * warned of. */
+rd_kafka_t *kafka_open(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct error *error);
+
+#endif

@@ -1,0 +1,87 @@
+/* Headers of retry and DLQ records. Any thread. */
+#include "common/letter.h"
+
+#include "common/clock.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const reason_names[REASON_COUNT] = {
+    [REASON_NONE] = "none",
+    [REASON_INVALID_EVENT] = "invalid_event",
+    [REASON_NOT_CERTIFIED] = "not_certified",
+    [REASON_NO_UNIQUE_KEY] = "no_unique_key",
+    [REASON_NOT_FOUND] = "not_found",
+    [REASON_REFUSED] = "refused",
+    [REASON_BAD_RESPONSE] = "bad_response",
+    [REASON_UNAVAILABLE] = "unavailable",
+    [REASON_RATE_LIMITED] = "rate_limited",
+    [REASON_STORE_REJECTED] = "store_rejected",
+};
+
+const char *reason_name(enum reason reason)
+{
+    return reason_names[reason];
+}
+
+void letter_origin(const struct letter *letter, char out[static LETTER_ORIGIN_SIZE])
+{
+    snprintf(out, LETTER_ORIGIN_SIZE, "%s/%" PRId32 "/%" PRId64, letter->topic, letter->partition, letter->offset);
+}
+
+static bool letter_copy_own(rd_kafka_headers_t *headers, const rd_kafka_headers_t *own)
+{
+    static const char prefix[] = "impcert.";
+    const char *name;
+    const void *value;
+    size_t size;
+    for (size_t i = 0; rd_kafka_header_get_all(own, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+        if (strncmp(name, prefix, sizeof prefix - 1) != 0 &&
+            rd_kafka_header_add(headers, name, -1, value, (ssize_t)size) != RD_KAFKA_RESP_ERR_NO_ERROR)
+            return false;
+    return true;
+}
+
+static bool letter_add(rd_kafka_headers_t *headers, const char *name, const char *value)
+{
+    return rd_kafka_header_add(headers, name, -1, value, -1) == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static bool letter_add_number(rd_kafka_headers_t *headers, const char *name, long number)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%ld", number);
+    return letter_add(headers, name, text);
+}
+
+static bool letter_add_time(rd_kafka_headers_t *headers, const char *name, int64_t wall_ms)
+{
+    char text[CLOCK_RFC3339_SIZE];
+    clock_rfc3339(wall_ms, text);
+    return letter_add(headers, name, text);
+}
+
+static bool letter_add_all(rd_kafka_headers_t *headers, const struct letter *letter)
+{
+    char origin[LETTER_ORIGIN_SIZE];
+    letter_origin(letter, origin);
+    return letter_add(headers, "impcert.reason", reason_name(letter->reason)) &&
+        letter_add(headers, "impcert.error", letter->error) &&
+        (!letter->http_status || letter_add_number(headers, "impcert.http_status", letter->http_status)) &&
+        letter_add_number(headers, "impcert.attempts", letter->attempts) &&
+        letter_add_time(headers, "impcert.first_failed_at", letter->first_failed_ms) &&
+        letter_add_time(headers, "impcert.failed_at", letter->failed_ms) &&
+        letter_add(headers, "impcert.origin", origin) && letter_add(headers, "impcert.topic", letter->topic);
+}
+
+rd_kafka_headers_t *letter_headers(const struct letter *letter, const rd_kafka_headers_t *own)
+{
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(8);
+    if (!headers)
+        return NULL;
+    if ((!own || letter_copy_own(headers, own)) && letter_add_all(headers, letter))
+        return headers;
+    rd_kafka_headers_destroy(headers);
+    return NULL;
+}

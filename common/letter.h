@@ -1,0 +1,48 @@
+#ifndef IMPCERT_COMMON_LETTER_H
+#define IMPCERT_COMMON_LETTER_H
+
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Why an event failed, and the headers that say so on a retry or DLQ record. The record keeps the event's own key, value
+ * and headers; ours all begin with "impcert." and stand once each. Pure. Thread: any. */
+enum reason {
+    REASON_NONE,
+    REASON_INVALID_EVENT,  /* bad JSON, bad or missing imp_uid */
+    REASON_NOT_CERTIFIED,  /* the person has not finished */
+    REASON_NO_UNIQUE_KEY,  /* certified, but nothing tells who */
+    REASON_NOT_FOUND,      /* 404 */
+    REASON_REFUSED,        /* another 4xx, or a code other than 0 */
+    REASON_BAD_RESPONSE,   /* not the JSON that was expected, or another imp_uid */
+    REASON_UNAVAILABLE,    /* timeout, connection, TLS, 5xx, a fresh token refused */
+    REASON_RATE_LIMITED,   /* 429 */
+    REASON_STORE_REJECTED, /* MongoDB refused this document */
+    REASON_COUNT
+};
+
+/* "not_found"; borrowed for ever. */
+const char *reason_name(enum reason reason);
+
+struct letter {
+    enum reason reason;
+    const char *error;       /* in words, without personal data */
+    long http_status;        /* 0: no answer came, and no header is written */
+    int attempts;            /* tries so far, over all hops */
+    int64_t first_failed_ms; /* wall time */
+    int64_t failed_ms;       /* wall time */
+    const char *topic;       /* where the event was consumed */
+    int32_t partition;
+    int64_t offset;
+};
+
+#define LETTER_ORIGIN_SIZE 288 /* topic (249), partition, offset, slashes, NUL */
+
+/* "topic/partition/offset" */
+void letter_origin(const struct letter *letter, char out[static LETTER_ORIGIN_SIZE]);
+
+/* The headers of a record to forward: the event's own (NULL: none) without any that begin with "impcert.", then the
+ * letter's. The caller owns the result; NULL when out of memory. */
+rd_kafka_headers_t *letter_headers(const struct letter *letter, const rd_kafka_headers_t *own);
+
+#endif

@@ -1,0 +1,268 @@
+/* Settings of a program: its command line, and access to the values. settings_start runs on the main thread
+ * before any other; what it returns does not change, so the rest is for any thread. */
+#include "common/settings.h"
+
+#include "common/descriptors.h"
+#include "common/log.h"
+#include "common/settings_check.h"
+#include "common/settings_print.h"
+#include "common/settings_values.h"
+#include "common/utf8.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EXIT_USAGE 2
+#define OWN_OPTIONS_MOST 8
+
+/* What the command line asks for besides the program's work. */
+enum request { REQUEST_RUN, REQUEST_HELP, REQUEST_VERSION, REQUEST_CHECK, REQUEST_PRINT, REQUEST_INVALID };
+
+/* getopt_long values of the program's own options, behind those of enum request. */
+#define OWN_OPTION_FIRST 256
+
+static enum request refuse(const struct program *program, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static enum request refuse(const struct program *program, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "%s: %s\nTry '%s --help' for the options and settings.\n", program->name, text,
+        program->name);
+    return REQUEST_INVALID;
+}
+
+/* getopt_long leaves the letter of a short option in optopt, the value of a known long one, and 0 for an
+ * unknown one. */
+static enum request refuse_option(const struct program *program, char **argv, bool argument_missing)
+{
+    bool is_long = optopt < ' ' || optopt >= OWN_OPTION_FIRST;
+    char letter[] = {'-', (char)optopt, '\0'}, shown[128];
+    const char *option = is_long ? argv[optind - 1] : letter;
+    utf8_escape(option, strcspn(option, "="), shown, sizeof shown);
+    if (argument_missing)
+        return refuse(program, "option '%s' needs a value", shown);
+    if (is_long && optopt != 0)
+        return refuse(program, "option '%s' takes no value", shown);
+    return refuse(program, "unknown option '%s'", shown);
+}
+
+static void list_options(const struct program *program, struct option *options)
+{
+    static const struct option common[] = {{"help", no_argument, NULL, REQUEST_HELP},
+        {"version", no_argument, NULL, REQUEST_VERSION}, {"check-config", no_argument, NULL, REQUEST_CHECK},
+        {"print-config", no_argument, NULL, REQUEST_PRINT}};
+    memcpy(options, common, sizeof common);
+    options += sizeof common / sizeof *common;
+    for (int i = 0; program->options && program->options[i].name; i++) {
+        assert(i < OWN_OPTIONS_MOST);
+        *options++ = (struct option){program->options[i].name, required_argument, NULL, OWN_OPTION_FIRST + i};
+    }
+    *options = (struct option){0};
+}
+
+static bool take_own_option(const struct program *program, int index, const char *value)
+{
+    const struct program_option *option = &program->options[index];
+    struct error why;
+    if (option->take(option->context, value, &why))
+        return true;
+    refuse(program, "--%s: %s", option->name, why.text);
+    return false;
+}
+
+static enum request read_command_line(const struct program *program, int argc, char **argv)
+{
+    struct option options[4 + OWN_OPTIONS_MOST + 1];
+    list_options(program, options);
+    enum request request = REQUEST_RUN;
+    optind = 0; /* start over, also for the second program of one process, as tests have */
+    for (;;) {
+        int option = getopt_long(argc, argv, ":h", options, NULL);
+        if (option < 0)
+            break;
+        if (option == '?' || option == ':')
+            return refuse_option(program, argv, option == ':');
+        if (option >= OWN_OPTION_FIRST) {
+            if (!take_own_option(program, option - OWN_OPTION_FIRST, optarg))
+                return REQUEST_INVALID;
+        } else {
+            request = option == 'h' ? REQUEST_HELP : (enum request)option;
+        }
+    }
+    if (optind < argc && !program->operands) {
+        char shown[128];
+        utf8_escape(argv[optind], strlen(argv[optind]), shown, sizeof shown);
+        return refuse(program, "takes no operands, but '%s' is given", shown);
+    }
+    return request;
+}
+
+/* Closed by hand, or a full disk: the person would otherwise take half an answer for the whole. */
+static int finish_stdout(const struct program *program)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return EXIT_SUCCESS;
+    fprintf(stderr, "%s: standard output: %s\n", program->name, strerror(errno));
+    return EXIT_FAILURE;
+}
+
+static void print_faults(const struct program *program, struct faults *faults)
+{
+    char *text = NULL;
+    size_t size = 0;
+    if (faults->out)
+        fflush(faults->out);
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return;
+    fprintf(out, "%s: %u setting%s wrong:\n%s", program->name, faults->count,
+        faults->count == 1 ? " is" : "s are", faults->text ? faults->text : "");
+    fclose(out);
+    fwrite(text, 1, size, stderr);
+    free(text);
+}
+
+static struct settings *read_settings(const struct program *program)
+{
+    struct settings *settings = calloc(1, sizeof *settings);
+    if (!settings) {
+        fprintf(stderr, "%s: out of memory\n", program->name);
+        return NULL;
+    }
+    settings->program = program;
+    struct faults faults;
+    faults_init(&faults);
+    settings_values_read(settings, &faults);
+    if (faults.count) {
+        print_faults(program, &faults);
+        settings_free(settings);
+        settings = NULL;
+    }
+    faults_cleanup(&faults);
+    return settings;
+}
+
+/* Answers --check-config or --print-config; true where the program is to run. */
+static bool go_on(enum request request, const struct settings *settings, int *exit_code)
+{
+    if (request == REQUEST_RUN)
+        return true;
+    if (request == REQUEST_CHECK)
+        puts("configuration ok");
+    else
+        settings_print_config(stdout, settings);
+    *exit_code = finish_stdout(settings->program);
+    return false;
+}
+
+struct settings *settings_start(const struct program *program, int argc, char **argv, int *exit_code)
+{
+    descriptors_guard();
+    *exit_code = EXIT_USAGE;
+    enum request request = read_command_line(program, argc, argv);
+    if (request == REQUEST_INVALID)
+        return NULL;
+    if (request == REQUEST_HELP || request == REQUEST_VERSION) {
+        if (request == REQUEST_HELP)
+            settings_print_help(stdout, program);
+        else
+            settings_print_version(stdout, program);
+        *exit_code = finish_stdout(program);
+        return NULL;
+    }
+    struct settings *settings = read_settings(program);
+    if (!settings)
+        return NULL;
+    if (!go_on(request, settings, exit_code)) {
+        settings_free(settings);
+        return NULL;
+    }
+    bool json = strcmp(settings_text(settings, SETTING_LOG_FORMAT), "json") == 0;
+    log_setup((enum log_level)settings_number(settings, SETTING_LOG_LEVEL),
+        json ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT);
+    return settings;
+}
+
+void settings_free(struct settings *settings)
+{
+    if (!settings)
+        return;
+    settings_values_cleanup(settings);
+    free(settings);
+}
+
+const char *settings_program(const struct settings *settings)
+{
+    return settings->program->name;
+}
+
+const char *settings_text(const struct settings *settings, enum setting setting)
+{
+    assert(settings_values_owns(settings, setting));
+    return settings->values[setting].text;
+}
+
+int64_t settings_number(const struct settings *settings, enum setting setting)
+{
+    assert(settings_values_owns(settings, setting));
+    return settings->values[setting].number;
+}
+
+int64_t settings_ms(const struct settings *settings, enum setting setting)
+{
+    assert(settings_table[setting].type == SETTING_IS_DURATION);
+    return settings_number(settings, setting);
+}
+
+bool settings_has_word(const struct settings *settings, enum setting setting, const char *word)
+{
+    const char *list = settings_text(settings, setting);
+    return list && settings_list_has(list, word);
+}
+
+bool settings_address(
+    const struct settings *settings, enum setting setting, char host[static 256], uint16_t *port)
+{
+    const char *text = settings_text(settings, setting);
+    return text && settings_split_address(text, host, port, 0);
+}
+
+static bool copy_value(const char *text, char *out, size_t size, struct error *error)
+{
+    size_t length = strlen(text);
+    if (length >= size)
+        return error_set(error, "the value has %zu bytes, at most %zu are taken", length, size - 1);
+    memcpy(out, text, length + 1);
+    return true;
+}
+
+bool settings_reread(
+    const struct settings *settings, enum setting setting, char *out, size_t size, struct error *error)
+{
+    const struct setting_row *row = &settings_table[setting];
+    const struct setting_value *value = &settings->values[setting];
+    assert(settings_values_owns(settings, setting));
+    if (value->origin == ORIGIN_NONE)
+        return error_set(error, "%s is not set", row->name);
+    if (value->origin != ORIGIN_FILE)
+        return copy_value(value->text, out, size, error);
+    struct error why;
+    int64_t number;
+    char *text = settings_values_load(value->file, &why);
+    bool ok = text && settings_check(row, text, &number, &why) && copy_value(text, out, size, &why);
+    if (!ok)
+        error_set(error, "%s_FILE: %.400s", row->name, why.text);
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
+    return ok;
+}

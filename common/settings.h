@@ -1,0 +1,95 @@
+#ifndef IMPCERT_COMMON_SETTINGS_H
+#define IMPCERT_COMMON_SETTINGS_H
+
+#include "common/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The one table of settings. Every program takes its settings from environment variables (or from a file
+ * named by the variable with _FILE behind it); the same table makes --help, --check-config and
+ * --print-config. A struct settings does not change after settings_start. Thread: any. */
+enum setting {
+    SETTING_KAFKA_BROKERS,
+    SETTING_KAFKA_CONFIG,
+    SETTING_TOPIC,
+    SETTING_GROUP,
+    SETTING_DLQ_TOPIC,
+    SETTING_WORKERS,
+    SETTING_IN_FLIGHT,
+    SETTING_ATTEMPTS,
+    SETTING_BACKOFF,
+    SETTING_BACKOFF_MAX,
+    SETTING_TIMEOUT,
+    SETTING_CONNECT_TIMEOUT,
+    SETTING_DRAIN_TIMEOUT,
+    SETTING_STORE_FIELDS,
+    SETTING_HTTP_LISTEN,
+    SETTING_LOG_LEVEL,
+    SETTING_LOG_FORMAT,
+    SETTING_IAMPORT_URL,
+    SETTING_IAMPORT_KEY,
+    SETTING_IAMPORT_SECRET,
+    SETTING_MONGODB_URI,
+    SETTING_MONGODB_DATABASE,
+    SETTING_MONGODB_COLLECTION,
+    SETTING_COUNT
+};
+
+/* Which programs a setting belongs to, as bits. */
+enum program_id { PROGRAM_WORKER = 1 << 0, PROGRAM_PUBLISH = 1 << 1 };
+
+/* How a program presents itself in --help and --version. */
+struct program {
+    enum program_id id;
+    const char *name;                     /* "impcert-worker" */
+    const char *summary;                  /* one or two sentences */
+    const char *operands;                 /* "[IMP_UID...]", or NULL where none are taken */
+    const char *details;                  /* text behind the options, or NULL */
+    const struct program_option *options; /* its own options, or NULL */
+};
+
+/* An option of one program alone, listed in --help before the common ones. */
+struct program_option {
+    const char *name;     /* "header", given as --header VALUE; NULL ends the list */
+    const char *argument; /* "NAME=VALUE", for --help */
+    const char *help;
+    /* Called for each time it stands on the command line; false: why is printed and the program ends with 2.
+     */
+    bool (*take)(void *context, const char *value, struct error *why);
+    void *context;
+};
+
+struct settings;
+
+/* Handles --help, --version, --check-config, --print-config and unknown options, reads and checks the
+ * settings, and sets up the log. Returns the settings to run with (free with settings_free), operands being
+ * at argv[optind...]; or NULL when the program is to end with *exit_code (0; 2 with every fault printed at
+ * once to stderr; 1 where stdout can't be written). Thread: main. */
+struct settings *settings_start(const struct program *program, int argc, char **argv, int *exit_code);
+void settings_free(struct settings *settings);
+
+/* The name of the program, as given to settings_start. */
+const char *settings_program(const struct settings *settings);
+
+/* The value as text, the default where none was given, NULL where there is neither. Borrowed from settings.
+ * As with all that follow, the setting must be one of the program's own. */
+const char *settings_text(const struct settings *settings, enum setting setting);
+/* A number, or the place of a choice among its words (of the log level: an enum log_level). */
+int64_t settings_number(const struct settings *settings, enum setting setting);
+/* A duration in milliseconds. */
+int64_t settings_ms(const struct settings *settings, enum setting setting);
+/* Whether a word stands in a comma-separated list. */
+bool settings_has_word(const struct settings *settings, enum setting setting, const char *word);
+/* An address "host:port" split up, brackets of IPv6 removed; false for "off". host: at least 256 bytes. */
+bool settings_address(
+    const struct settings *settings, enum setting setting, char host[static 256], uint16_t *port);
+
+/* The value as it stands now: where it came from a file, the file is read again (secrets are rotated in
+ * place). out gets a terminated text. Returns false with the reason when the file can't be read or holds no
+ * valid value. Thread: any. */
+bool settings_reread(
+    const struct settings *settings, enum setting setting, char *out, size_t size, struct error *error);
+
+#endif

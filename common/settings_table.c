@@ -1,0 +1,95 @@
+/* The one table of settings, a row for each. Read-only; any thread. */
+#include "common/settings_table.h"
+
+#include "common/cores.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#define ALL (PROGRAM_WORKER | PROGRAM_PUBLISH)
+#define WORKER PROGRAM_WORKER
+
+#define SECOND INT64_C(1000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+
+static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const log_formats[] = {"json", "text", NULL};
+static const char *const store_fields[] = {"name", "phone", "birth", "birthday", "gender", "carrier",
+    "foreigner", "foreigner_v2", "merchant_uid", "pg_provider", "pg_tid", "origin", NULL};
+
+static void compute_workers(const char *base, char *out)
+{
+    (void)base;
+    snprintf(out, SETTING_DEFAULT_SIZE, "%u", cores_usable());
+}
+
+static void compute_dlq_topic(const char *base, char *out)
+{
+    snprintf(out, SETTING_DEFAULT_SIZE, "%s.dlq", base);
+}
+
+static void compute_log_format(const char *base, char *out)
+{
+    (void)base;
+    snprintf(out, SETTING_DEFAULT_SIZE, "%s", isatty(STDERR_FILENO) ? "text" : "json");
+}
+
+/* clang-format off */
+const struct setting_row settings_table[SETTING_COUNT] = {
+    [SETTING_KAFKA_BROKERS] = {"IMPCERT_KAFKA_BROKERS", SETTING_IS_BROKERS, GROUP_KAFKA, ALL, .required = true,
+        .help = "bootstrap servers, host:port,..."},
+    [SETTING_KAFKA_CONFIG] = {"IMPCERT_KAFKA_CONFIG", SETTING_IS_FILE, GROUP_KAFKA, ALL,
+        .help = "file of librdkafka properties, key=value (TLS, SASL, tuning)"},
+    [SETTING_TOPIC] = {"IMPCERT_TOPIC", SETTING_IS_TOPIC, GROUP_KAFKA, ALL, .fallback = "certifications",
+        .help = "topic of the events"},
+    [SETTING_GROUP] = {"IMPCERT_GROUP", SETTING_IS_TEXT, GROUP_KAFKA, WORKER, .fallback = "impcert",
+        .help = "consumer group"},
+    [SETTING_DLQ_TOPIC] = {"IMPCERT_DLQ_TOPIC", SETTING_IS_TOPIC, GROUP_KAFKA, WORKER,
+        .compute = compute_dlq_topic, .base = SETTING_TOPIC, .computed_help = "<topic>.dlq",
+        .help = "topic of the events that failed for good"},
+    [SETTING_WORKERS] = {"IMPCERT_WORKERS", SETTING_IS_NUMBER, GROUP_WORK, WORKER, .least = 1, .most = 256,
+        .compute = compute_workers, .computed_help = "usable cores",
+        .help = "workers in the process"},
+    [SETTING_IN_FLIGHT] = {"IMPCERT_IN_FLIGHT", SETTING_IS_NUMBER, GROUP_WORK, WORKER, .fallback = "1024",
+        .least = 1, .most = 100000, .help = "events in flight per worker, the bound on memory"},
+    [SETTING_ATTEMPTS] = {"IMPCERT_ATTEMPTS", SETTING_IS_NUMBER, GROUP_WORK, WORKER, .fallback = "4",
+        .least = 1, .most = 100, .help = "tries of an event in the process"},
+    [SETTING_BACKOFF] = {"IMPCERT_BACKOFF", SETTING_IS_DURATION, GROUP_WORK, WORKER, .fallback = "200ms",
+        .least = 1, .most = HOUR, .help = "longest wait after the first try; it doubles with each"},
+    [SETTING_BACKOFF_MAX] = {"IMPCERT_BACKOFF_MAX", SETTING_IS_DURATION, GROUP_WORK, WORKER, .fallback = "10s",
+        .least = 1, .most = HOUR, .help = "longest wait after any try"},
+    [SETTING_TIMEOUT] = {"IMPCERT_TIMEOUT", SETTING_IS_DURATION, GROUP_IAMPORT, WORKER, .fallback = "10s",
+        .least = 1, .most = 10 * MINUTE, .help = "one HTTP call, from start to end"},
+    [SETTING_CONNECT_TIMEOUT] = {"IMPCERT_CONNECT_TIMEOUT", SETTING_IS_DURATION, GROUP_IAMPORT, WORKER,
+        .fallback = "3s", .least = 1, .most = 10 * MINUTE, .help = "its part for name, connection and TLS"},
+    [SETTING_DRAIN_TIMEOUT] = {"IMPCERT_DRAIN_TIMEOUT", SETTING_IS_DURATION, GROUP_PROCESS, WORKER,
+        .fallback = "25s", .least = 0, .most = HOUR, .help = "after SIGTERM, for what is in flight"},
+    [SETTING_STORE_FIELDS] = {"IMPCERT_STORE_FIELDS", SETTING_IS_WORDS, GROUP_MONGODB, WORKER,
+        .words = store_fields, .help = "further fields to keep, such as birthday,gender"},
+    [SETTING_HTTP_LISTEN] = {"IMPCERT_HTTP_LISTEN", SETTING_IS_ADDRESS, GROUP_PROCESS, WORKER,
+        .fallback = "127.0.0.1:9464", .help = "host:port of metrics and health, or off"},
+    [SETTING_LOG_LEVEL] = {"IMPCERT_LOG_LEVEL", SETTING_IS_CHOICE, GROUP_PROCESS, ALL, .fallback = "info",
+        .words = log_levels, .help = "debug, info, warn or error"},
+    [SETTING_LOG_FORMAT] = {"IMPCERT_LOG_FORMAT", SETTING_IS_CHOICE, GROUP_PROCESS, ALL, .words = log_formats,
+        .compute = compute_log_format, .computed_help = "json; text on a terminal", .help = "json or text"},
+    [SETTING_IAMPORT_URL] = {"IAMPORT_URL", SETTING_IS_URL, GROUP_IAMPORT, WORKER,
+        .fallback = "https://api.iamport.kr", .help = "address of the API"},
+    [SETTING_IAMPORT_KEY] = {"IAMPORT_KEY", SETTING_IS_TEXT, GROUP_IAMPORT, WORKER, .required = true,
+        .secret = true, .help = "REST API key"},
+    [SETTING_IAMPORT_SECRET] = {"IAMPORT_SECRET", SETTING_IS_TEXT, GROUP_IAMPORT, WORKER, .required = true,
+        .secret = true, .help = "REST API secret"},
+    [SETTING_MONGODB_URI] = {"MONGODB_URI", SETTING_IS_MONGODB_URI, GROUP_MONGODB, WORKER, .required = true,
+        .secret = true, .help = "mongodb://... or mongodb+srv://..."},
+    [SETTING_MONGODB_DATABASE] = {"MONGODB_DATABASE", SETTING_IS_DATABASE, GROUP_MONGODB, WORKER,
+        .fallback = "impcert", .help = "database of the documents"},
+    [SETTING_MONGODB_COLLECTION] = {"MONGODB_COLLECTION", SETTING_IS_COLLECTION, GROUP_MONGODB, WORKER,
+        .fallback = "certifications", .help = "collection of the documents"},
+};
+/* clang-format on */
+
+const char *settings_group_title(enum setting_group group)
+{
+    static const char *const titles[GROUP_COUNT] = {"Kafka", "Work", "Iamport", "MongoDB", "Process"};
+    return titles[group];
+}

@@ -1,0 +1,215 @@
+/* Values of the settings: environment variable, file or default, each checked against its row, then against
+ * each other. Runs on the main thread before any other; settings_values_load also later, on any. */
+#include "common/settings_values.h"
+
+#include "common/settings_check.h"
+#include "common/settings_names.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FILE_LIMIT 65536
+#define FILE_LIMIT_TEXT "64 KiB"
+
+void faults_init(struct faults *faults)
+{
+    *faults = (struct faults){0};
+    faults->out = open_memstream(&faults->text, &faults->size);
+}
+
+void faults_cleanup(struct faults *faults)
+{
+    if (faults->out)
+        fclose(faults->out);
+    free(faults->text);
+}
+
+void faults_add(struct faults *faults, const char *name, const char *format, ...)
+{
+    faults->count++;
+    if (!faults->out)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(faults->out, "  %s: ", name);
+    vfprintf(faults->out, format, arguments);
+    fputc('\n', faults->out);
+    va_end(arguments);
+}
+
+/* Reads until the end or until buffer is full; the number of bytes, or -1. */
+static ssize_t read_all(int file, char *buffer, size_t size)
+{
+    size_t used = 0;
+    while (used < size) {
+        ssize_t got = read(file, buffer + used, size - used);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            break;
+        used += (size_t)got;
+    }
+    return (ssize_t)used;
+}
+
+/* Makes text of the bytes of a file, in place. */
+static bool close_text(char *bytes, size_t length, const char *path, struct error *why)
+{
+    if (length > FILE_LIMIT)
+        return error_set(why, "file %s holds more than " FILE_LIMIT_TEXT, path);
+    if (memchr(bytes, '\0', length))
+        return error_set(why, "file %s holds a NUL byte, expected text", path);
+    while (length && (bytes[length - 1] == '\n' || bytes[length - 1] == '\r'))
+        length--;
+    if (length == 0)
+        return error_set(why, "file %s is empty, expected the value", path);
+    bytes[length] = '\0';
+    return true;
+}
+
+char *settings_values_load(const char *path, struct error *why)
+{
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (file < 0) {
+        error_set(why, "file %s can't be read: %s", path, strerror(errno));
+        return NULL;
+    }
+    char *bytes = malloc(FILE_LIMIT + 1);
+    ssize_t length = bytes ? read_all(file, bytes, FILE_LIMIT + 1) : -1;
+    if (length < 0)
+        error_set(why, "file %s can't be read: %s", path, strerror(errno));
+    close(file);
+    if (length < 0 || !close_text(bytes, (size_t)length, path, why)) {
+        free(bytes);
+        return NULL;
+    }
+    return bytes;
+}
+
+bool settings_values_owns(const struct settings *settings, enum setting setting)
+{
+    return settings_table[setting].programs & settings->program->id;
+}
+
+/* A variable that is set to nothing counts as not set. */
+static const char *environment(const char *name)
+{
+    const char *text = getenv(name);
+    return text && *text ? text : NULL;
+}
+
+static void take_default(
+    const struct settings *settings, const struct setting_row *row, struct setting_value *value)
+{
+    char computed[SETTING_DEFAULT_SIZE];
+    const char *text = row->fallback;
+    if (row->compute) {
+        const char *base = settings->values[row->base].text;
+        row->compute(base ? base : "", computed);
+        text = computed;
+    }
+    if (!text)
+        return;
+    value->text = strdup(text);
+    value->origin = ORIGIN_DEFAULT;
+}
+
+static void report_missing(const struct setting_row *row, struct faults *faults)
+{
+    char similar[SETTING_NAME_SIZE];
+    if (settings_names_similar(row->name, similar))
+        faults_add(faults, row->name, "not set (%s is, a misspelling?), expected %s", similar, row->help);
+    else
+        faults_add(faults, row->name, "not set, expected %s", row->help);
+}
+
+/* Fills value from where it is given; false after a fault. */
+static bool take_value(const struct settings *settings, const struct setting_row *row,
+    struct setting_value *value, struct faults *faults)
+{
+    char file_name[SETTING_NAME_SIZE];
+    snprintf(file_name, sizeof file_name, "%s" SETTING_FILE_SUFFIX, row->name);
+    const char *text = environment(row->name), *file = environment(file_name);
+    if (text && file) {
+        faults_add(faults, row->name, "given twice, also by %s; expected one of the two", file_name);
+        return false;
+    }
+    if (text) {
+        value->text = strdup(text);
+        value->origin = ORIGIN_ENVIRONMENT;
+    } else if (file) {
+        struct error why;
+        value->text = settings_values_load(file, &why);
+        value->file = strdup(file);
+        value->origin = ORIGIN_FILE;
+        if (!value->text)
+            faults_add(faults, file_name, "%s", why.text);
+        return value->text != NULL;
+    } else {
+        take_default(settings, row, value);
+    }
+    if (!value->text && row->required)
+        report_missing(row, faults);
+    return value->text != NULL;
+}
+
+static void read_setting(struct settings *settings, enum setting setting, struct faults *faults)
+{
+    const struct setting_row *row = &settings_table[setting];
+    struct setting_value *value = &settings->values[setting];
+    struct error why;
+    if (!take_value(settings, row, value, faults) || settings_check(row, value->text, &value->number, &why))
+        return;
+    const char *origin = value->origin == ORIGIN_FILE      ? "from its file: "
+                         : value->origin == ORIGIN_DEFAULT ? "by default: "
+                                                           : "";
+    faults_add(faults, row->name, "%s%s", origin, why.text);
+    free(value->text);
+    value->text = NULL;
+}
+
+static const char *default_mark(const struct setting_value *value)
+{
+    return value->origin == ORIGIN_DEFAULT ? " (its default)" : "";
+}
+
+static void check_together(const struct settings *settings, struct faults *faults)
+{
+    const struct setting_value *values = settings->values;
+    const struct setting_value *backoff = &values[SETTING_BACKOFF], *most = &values[SETTING_BACKOFF_MAX];
+    if (backoff->text && most->text && backoff->number > most->number)
+        faults_add(faults, settings_table[SETTING_BACKOFF].name, "%s%s, expected at most %s, which is %s%s",
+            backoff->text, default_mark(backoff), settings_table[SETTING_BACKOFF_MAX].name, most->text,
+            default_mark(most));
+    const struct setting_value *topic = &values[SETTING_TOPIC], *dlq = &values[SETTING_DLQ_TOPIC];
+    if (topic->text && dlq->text && strcmp(topic->text, dlq->text) == 0)
+        faults_add(faults, settings_table[SETTING_DLQ_TOPIC].name, "\"%s\" is %s too, expected another topic",
+            dlq->text, settings_table[SETTING_TOPIC].name);
+}
+
+void settings_values_read(struct settings *settings, struct faults *faults)
+{
+    for (int setting = 0; setting < SETTING_COUNT; setting++)
+        if (settings_values_owns(settings, (enum setting)setting))
+            read_setting(settings, (enum setting)setting, faults);
+    check_together(settings, faults);
+    settings_names_check(faults);
+}
+
+void settings_values_cleanup(struct settings *settings)
+{
+    for (int setting = 0; setting < SETTING_COUNT; setting++) {
+        struct setting_value *value = &settings->values[setting];
+        if (value->text && settings_table[setting].secret)
+            explicit_bzero(value->text, strlen(value->text));
+        free(value->text);
+        free(value->file);
+        *value = (struct setting_value){0};
+    }
+}

@@ -1,0 +1,48 @@
+#ifndef IMPCERT_COMMON_SETTINGS_VALUES_H
+#define IMPCERT_COMMON_SETTINGS_VALUES_H
+
+#include "common/settings_table.h"
+
+#include <stdio.h>
+
+/* The values of one program, and how they are read from the environment. For the rooms of settings alone.
+ * Thread: main while reading, then any. */
+enum setting_origin { ORIGIN_NONE, ORIGIN_DEFAULT, ORIGIN_ENVIRONMENT, ORIGIN_FILE };
+
+struct setting_value {
+    char *text;     /* owned; NULL where there is no value */
+    int64_t number; /* what settings_check made of it */
+    enum setting_origin origin;
+    char *file; /* owned; path given by X_FILE, else NULL */
+};
+
+struct settings {
+    const struct program *program; /* outlives the settings */
+    struct setting_value values[SETTING_COUNT];
+};
+
+/* Everything wrong with the settings, a line each. */
+struct faults {
+    FILE *out; /* a memory stream over text; NULL where memory ran out at once */
+    char *text;
+    size_t size;
+    unsigned count;
+};
+
+void faults_init(struct faults *faults);
+void faults_cleanup(struct faults *faults);
+void faults_add(struct faults *faults, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Reads and checks every setting of settings->program; what is wrong is added to faults. */
+void settings_values_read(struct settings *settings, struct faults *faults);
+void settings_values_cleanup(struct settings *settings);
+
+/* Whether a setting belongs to the program. */
+bool settings_values_owns(const struct settings *settings, enum setting setting);
+
+/* The content of a file of a value, without the newlines at its end, at most 64 KiB. The caller frees it;
+ * NULL with the reason otherwise. */
+char *settings_values_load(const char *path, struct error *why);
+
+#endif

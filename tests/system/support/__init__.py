@@ -1,0 +1,7 @@
+"""What system tests stand on: the built programs, the simulator and the stack, each behind a small class."""
+
+from stack import wait_for
+
+from .program import Program, binary, run_program
+
+__all__ = ["Program", "binary", "run_program", "wait_for"]

@@ -1,0 +1,59 @@
+"""Names that no other test has, for topics, consumer groups and databases."""
+
+import uuid
+
+from confluent_kafka import KafkaException
+
+RETRY_DELAYS = ("30s", "5m", "1h")
+
+
+class Names:
+    def __init__(self, stack):
+        unique = uuid.uuid4().hex[:10]
+        self._stack = stack
+        self.topic = f"certifications-{unique}"
+        self.dlq = f"{self.topic}.dlq"
+        self.retries = [f"{self.topic}.retry.{delay}" for delay in RETRY_DELAYS]
+        self.group = f"impcert-{unique}"
+        self.database = f"impcert_{unique}"
+        self.collection = "certifications"
+
+    def create_topics(self, partitions=6):
+        """The main topic, its retry topics and its DLQ."""
+        for topic in (self.topic, *self.retries, self.dlq):
+            self._stack.kafka.create_topic(topic, partitions)
+
+    def settings(self):
+        """The settings of our programs that carry these names."""
+        return {
+            "IMPCERT_KAFKA_BROKERS": self._stack.kafka.brokers,
+            "IMPCERT_TOPIC": self.topic,
+            "IMPCERT_GROUP": self.group,
+            "MONGODB_URI": self._stack.mongodb.uri,
+            "MONGODB_DATABASE": self.database,
+            "MONGODB_COLLECTION": self.collection,
+        }
+
+    def documents(self):
+        """{imp_uid: document} as it stands in MongoDB."""
+        with self._stack.mongodb.client() as client:
+            return {document["_id"]: document for document in client[self.database][self.collection].find()}
+
+    def records(self):
+        return self._stack.kafka.records(self.topic)
+
+    def dead_letters(self):
+        return self._stack.kafka.records(self.dlq)
+
+    def lag(self):
+        return self._stack.kafka.lag(self.group, self.topic)
+
+    def clean_up(self):
+        kafka = self._stack.kafka
+        kafka.delete_topics([topic for topic in kafka.topics() if topic.startswith(self.topic)])
+        try:
+            kafka.delete_group(self.group)
+        except KafkaException:
+            pass  # never used, or a killed member's session is not over yet
+        with self._stack.mongodb.client() as client:
+            client.drop_database(self.database)

@@ -1,0 +1,293 @@
+/* HTTP calls on one curl multi handle. Loop thread. Owns the easy handles, each inside a struct http_call that is idle or
+ * running. */
+#include "worker/http.h"
+
+#include "common/buf.h"
+#include "common/clock.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/queue.h>
+
+/* A record is one to two KiB: small buffers let thousands be in flight. */
+enum { RECEIVE_BUFFER = 4096, BODY_KEEP = 4096 };
+
+struct http_call {
+    CURL *easy;                /* owned; options that never change are set once */
+    struct curl_slist *headers; /* owned; carries the token of token_serial */
+    uint64_t token_serial;     /* 0: no token */
+    struct buf body;           /* the answer's */
+    bool too_large;            /* the body was cut off */
+    bool posts;                /* the easy handle is set up for POST */
+    char failure[CURL_ERROR_SIZE];
+    http_done done;
+    void *context;
+    void *subject;
+    LIST_ENTRY(http_call) link; /* of idle or running */
+};
+
+LIST_HEAD(http_calls, http_call);
+
+struct http {
+    CURLM *multi;
+    int epoll_fd; /* borrowed */
+    int64_t due_ns;
+    struct http_config config;
+    struct http_calls idle;
+    struct http_calls running;
+};
+
+static int http_on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *known)
+{
+    (void)easy;
+    const struct http *http = context;
+    if (what == CURL_POLL_REMOVE) {
+        /* Fails when curl has closed the socket already, which took it out of the set. */
+        epoll_ctl(http->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+        curl_multi_assign(http->multi, fd, NULL);
+        return 0;
+    }
+    struct epoll_event event = {.data.fd = fd};
+    event.events = (what & CURL_POLL_IN ? EPOLLIN : 0U) | (what & CURL_POLL_OUT ? EPOLLOUT : 0U);
+    if (epoll_ctl(http->epoll_fd, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) != 0)
+        return -1;
+    if (!known)
+        curl_multi_assign(http->multi, fd, context);
+    return 0;
+}
+
+static int http_on_timer(CURLM *multi, long timeout_ms, void *context)
+{
+    (void)multi;
+    struct http *http = context;
+    http->due_ns = timeout_ms < 0 ? CLOCK_NEVER : clock_ns() + timeout_ms * CLOCK_MS;
+    return 0;
+}
+
+static size_t http_on_body(char *data, size_t one, size_t size, void *context)
+{
+    (void)one;
+    struct http_call *call = context;
+    if (buf_append(&call->body, data, size))
+        return size;
+    call->too_large = true;
+    return CURL_WRITEFUNC_ERROR;
+}
+
+static void http_call_free(struct http_call *call)
+{
+    curl_easy_cleanup(call->easy);
+    curl_slist_free_all(call->headers);
+    buf_cleanup(&call->body);
+    free(call);
+}
+
+static bool http_call_set_up(struct http_call *call, const struct http_config *config)
+{
+    CURL *easy = call->easy;
+    return curl_easy_setopt(easy, CURLOPT_PRIVATE, call) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->failure) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_USERAGENT, "impcert/" IMPCERT_VERSION) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)config->timeout_ms) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)config->connect_timeout_ms) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, http_on_body) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_WRITEDATA, call) == CURLE_OK;
+}
+
+static struct http_call *http_call_new(const struct http_config *config)
+{
+    struct http_call *call = calloc(1, sizeof *call);
+    if (!call)
+        return NULL;
+    buf_init(&call->body, HTTP_BODY_LIMIT);
+    call->easy = curl_easy_init();
+    if (call->easy && http_call_set_up(call, config))
+        return call;
+    http_call_free(call);
+    return NULL;
+}
+
+struct http *http_open(const struct http_config *config, int epoll_fd, struct error *error)
+{
+    struct http *http = calloc(1, sizeof *http);
+    if (!http || !(http->multi = curl_multi_init())) {
+        error_set(error, "out of memory");
+        free(http);
+        return NULL;
+    }
+    http->epoll_fd = epoll_fd;
+    http->due_ns = CLOCK_NEVER;
+    http->config = *config;
+    LIST_INIT(&http->idle);
+    LIST_INIT(&http->running);
+    curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, http_on_socket);
+    curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
+    curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, http_on_timer);
+    curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
+    curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)config->connections);
+    return http;
+}
+
+static void http_free_calls(struct http_calls *calls)
+{
+    struct http_call *call;
+    while ((call = LIST_FIRST(calls))) {
+        LIST_REMOVE(call, link);
+        http_call_free(call);
+    }
+}
+
+void http_close(struct http *http)
+{
+    if (!http)
+        return;
+    struct http_call *call;
+    LIST_FOREACH(call, &http->running, link)
+    {
+        curl_multi_remove_handle(http->multi, call->easy);
+    }
+    http_free_calls(&http->running);
+    http_free_calls(&http->idle);
+    curl_multi_cleanup(http->multi);
+    free(http);
+}
+
+/* The header list is made anew only when the token changes. */
+static bool http_call_authorize(struct http_call *call, const struct http_request *request)
+{
+    if (call->headers && call->token_serial == request->token_serial && !request->json)
+        return true;
+    char authorization[1024];
+    if (request->token)
+        snprintf(authorization, sizeof authorization, "Authorization: Bearer %s", request->token);
+    struct curl_slist *headers =
+        curl_slist_append(NULL, request->json ? "Content-Type: application/json" : "Accept: application/json");
+    if (headers && request->token && !curl_slist_append(headers, authorization)) {
+        curl_slist_free_all(headers);
+        headers = NULL;
+    }
+    explicit_bzero(authorization, sizeof authorization);
+    if (!headers)
+        return false;
+    curl_slist_free_all(call->headers);
+    call->headers = headers;
+    call->token_serial = request->json ? 0 : request->token_serial;
+    return curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, headers) == CURLE_OK;
+}
+
+static bool http_call_method(struct http_call *call, const char *json)
+{
+    if (json)
+        return curl_easy_setopt(call->easy, CURLOPT_COPYPOSTFIELDS, json) == CURLE_OK;
+    /* Also drops the copy of an earlier body. */
+    return !call->posts || (curl_easy_setopt(call->easy, CURLOPT_COPYPOSTFIELDS, NULL) == CURLE_OK &&
+        curl_easy_setopt(call->easy, CURLOPT_HTTPGET, 1L) == CURLE_OK);
+}
+
+size_t http_url(char *out, size_t size, const char *base, const char *path)
+{
+    size_t length = strlen(base);
+    while (length && base[length - 1] == '/')
+        length--;
+    int written = snprintf(out, size, "%.*s/%s", (int)length, base, path);
+    return written > 0 && (size_t)written < size ? (size_t)written : 0;
+}
+
+bool http_start(struct http *http, const struct http_request *request, struct error *error)
+{
+    struct http_call *call = LIST_FIRST(&http->idle);
+    if (call)
+        LIST_REMOVE(call, link);
+    else if (!(call = http_call_new(&http->config)))
+        return error_set(error, "out of memory for another HTTP call");
+
+    call->done = request->done;
+    call->context = request->context;
+    call->subject = request->subject;
+    call->too_large = false;
+    call->failure[0] = '\0';
+    if (!http_call_authorize(call, request) || !http_call_method(call, request->json) ||
+        curl_easy_setopt(call->easy, CURLOPT_URL, request->url) != CURLE_OK ||
+        curl_multi_add_handle(http->multi, call->easy) != CURLM_OK) {
+        http_call_free(call);
+        return error_set(error, "curl does not take the call");
+    }
+    call->posts = request->json;
+    LIST_INSERT_HEAD(&http->running, call, link);
+    return true;
+}
+
+static enum transport http_transport(const struct http_call *call, CURLcode code)
+{
+    if (code == CURLE_OK)
+        return TRANSPORT_ANSWERED;
+    if (call->too_large)
+        return TRANSPORT_TOO_LARGE;
+    return code == CURLE_OPERATION_TIMEDOUT ? TRANSPORT_TIMEOUT : TRANSPORT_FAILED;
+}
+
+static void http_finish(struct http *http, struct http_call *call, CURLcode code)
+{
+    struct answer answer = {
+        .transport = http_transport(call, code),
+        .failure = call->failure[0] ? call->failure : curl_easy_strerror(code),
+        .body = call->body.data,
+        .body_size = call->body.size,
+    };
+    curl_off_t retry_after_s = 0;
+    if (code == CURLE_OK) {
+        curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &answer.http_status);
+        curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
+        answer.retry_after_s = retry_after_s;
+    }
+    curl_multi_remove_handle(http->multi, call->easy);
+    call->done(call->context, call->subject, &answer);
+    /* The body held personal data or a token. */
+    if (call->body.size)
+        explicit_bzero(call->body.data, call->body.size);
+    buf_reset(&call->body, BODY_KEEP);
+    LIST_REMOVE(call, link);
+    LIST_INSERT_HEAD(&http->idle, call, link);
+}
+
+static void http_act(struct http *http, int fd, int events)
+{
+    int running;
+    curl_multi_socket_action(http->multi, fd, events, &running);
+    int left;
+    CURLMsg *message;
+    while ((message = curl_multi_info_read(http->multi, &left))) {
+        char *call;
+        CURLcode code = message->data.result;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &call);
+        http_finish(http, (struct http_call *)(void *)call, code);
+    }
+}
+
+void http_ready(struct http *http, int fd, uint32_t events)
+{
+    int action = (events & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0) | (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+        (events & EPOLLERR ? CURL_CSELECT_ERR : 0);
+    http_act(http, fd, action);
+}
+
+int64_t http_due_ns(const struct http *http)
+{
+    return http->due_ns;
+}
+
+void http_turn(struct http *http, int64_t now_ns)
+{
+    if (now_ns < http->due_ns)
+        return;
+    http->due_ns = CLOCK_NEVER;
+    http_act(http, CURL_SOCKET_TIMEOUT, 0);
+}

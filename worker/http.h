@@ -1,0 +1,55 @@
+#ifndef IMPCERT_WORKER_HTTP_H
+#define IMPCERT_WORKER_HTTP_H
+
+#include "common/error.h"
+#include "worker/classify.h"
+
+#include <stdint.h>
+
+/* HTTP calls on one curl multi handle, driven by the worker's epoll through curl_multi_socket_action, so that a turn costs what
+ * is ready and not what is in flight. Connections are kept alive, HTTP/2 is used where TLS offers it, redirects are not followed, bodies
+ * are cut off at HTTP_BODY_LIMIT, and easy handles are reused. Thread: loop. */
+#define HTTP_BODY_LIMIT (256 * 1024)
+
+struct http;
+
+struct http_config {
+    int64_t timeout_ms;         /* a whole call */
+    int64_t connect_timeout_ms; /* its connection */
+    int64_t connections;        /* most connections kept open */
+};
+
+/* Runs once a call, from http_ready or http_turn. The answer is borrowed until it returns. It may start new calls. */
+typedef void (*http_done)(void *context, void *subject, const struct answer *answer);
+
+struct http_request {
+    const char *url;       /* copied */
+    const char *json;      /* body to POST, copied; NULL: GET */
+    const char *token;     /* for the Authorization header, copied; NULL: none */
+    uint64_t token_serial; /* changes whenever token does */
+    http_done done;
+    void *context; /* who asks: handed to done */
+    void *subject; /* what about: handed to done */
+};
+
+/* Sockets are watched in epoll_fd, with the socket as data.fd. */
+struct http *http_open(const struct http_config *config, int epoll_fd, struct error *error);
+/* Running calls are cut off without their http_done. NULL is fine. */
+void http_close(struct http *http);
+
+/* Starts a call. False, without http_done, when curl cannot take it. */
+bool http_start(struct http *http, const struct http_request *request, struct error *error)
+    __attribute__((warn_unused_result));
+
+/* Joins a base URL and a path without a leading slash, with exactly one slash between them. Returns the length, or 0 where
+ * out is too small. */
+size_t http_url(char *out, size_t size, const char *base, const char *path);
+
+/* epoll reported events on one of curl's sockets. */
+void http_ready(struct http *http, int fd, uint32_t events);
+/* When http_turn is due (monotonic), CLOCK_NEVER without a reason. */
+int64_t http_due_ns(const struct http *http);
+/* Runs what is due. */
+void http_turn(struct http *http, int64_t now_ns);
+
+#endif

@@ -1,0 +1,424 @@
+/* The consumer of one worker. Loop thread: librdkafka runs its callbacks inside our polls. Owns the consumer and the assignment. */
+#include "worker/intake.h"
+
+#include "common/clock.h"
+#include "common/kafka.h"
+#include "common/log.h"
+#include "worker/assignment.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Pausing throws the prefetched records away (librdkafka issue 2703), so a short moment without room is simply waited out. */
+#define INTAKE_PAUSE_AFTER (CLOCK_S / 2)
+#define INTAKE_COMMIT_EVERY CLOCK_S
+/* librdkafka holds all partitions back until a revocation is answered, so it is answered soon. */
+#define INTAKE_REVOKE_WITHIN (3 * CLOCK_S)
+
+struct intake {
+    rd_kafka_t *consumer;
+    rd_kafka_queue_t *queue;
+    struct health_part *health;
+    struct metrics *metrics;
+    struct assignment assignment;
+    size_t capacity; /* jobs in flight at the most, for the share at which a pause ends */
+
+    struct partition *last; /* partition of the record before: most come in runs. Valid within one turn. */
+    bool has_more;
+    bool paused;
+    bool closing;
+    int64_t full_since_ns; /* 0: there was room in the last turn */
+    int64_t commit_due_ns;
+    int commits_open; /* sent, not answered */
+
+    rd_kafka_topic_partition_list_t *revoked; /* owned; to give up once their jobs have ended; NULL: none */
+    int64_t revoke_by_ns;
+
+    bool joined;         /* has had an assignment, even an empty one */
+    bool topic_fault;    /* fault is about the topic, and ends with the next assignment */
+    char fault[256];     /* what Kafka last complained of */
+    struct error failure; /* set: can't go on */
+};
+
+static void intake_unassign(struct intake *intake, const rd_kafka_topic_partition_list_t *list)
+{
+    intake->last = NULL;
+    assignment_set(&intake->assignment, list, PARTITION_GONE);
+    metrics_set(intake->metrics, METRIC_PARTITIONS, intake->assignment.held);
+    rd_kafka_error_t *error = rd_kafka_incremental_unassign(intake->consumer, list);
+    if (error) {
+        error_set(&intake->failure, "giving up partitions: %s", rd_kafka_error_string(error));
+        rd_kafka_error_destroy(error);
+    }
+}
+
+static void intake_on_assign(struct intake *intake, const rd_kafka_topic_partition_list_t *list)
+{
+    log_info("partitions assigned", LOG_NUMBER("count", list->cnt));
+    intake->last = NULL;
+    if (!assignment_add(&intake->assignment, list))
+        error_set(&intake->failure, "out of memory for %d partitions", list->cnt);
+    metrics_set(intake->metrics, METRIC_PARTITIONS, intake->assignment.held);
+    rd_kafka_error_t *error = rd_kafka_incremental_assign(intake->consumer, list);
+    if (error) {
+        error_set(&intake->failure, "taking partitions: %s", rd_kafka_error_string(error));
+        rd_kafka_error_destroy(error);
+    }
+    /* A new partition does not know of the pause. */
+    if (intake->paused) {
+        rd_kafka_topic_partition_list_t *copy = rd_kafka_topic_partition_list_copy(list);
+        rd_kafka_pause_partitions(intake->consumer, copy);
+        rd_kafka_topic_partition_list_destroy(copy);
+    }
+    if (list->cnt)
+        intake->topic_fault = false;
+    intake->joined = true;
+    if (!intake->topic_fault)
+        health_ok(intake->health);
+}
+
+/* Commits first: the commit leaves on the coordinator's connection ahead of the request to join again. */
+static void intake_give_up(struct intake *intake)
+{
+    intake_commit(intake);
+    intake_unassign(intake, intake->revoked);
+    rd_kafka_topic_partition_list_destroy(intake->revoked);
+    intake->revoked = NULL;
+}
+
+static void intake_on_revoke(struct intake *intake, const rd_kafka_topic_partition_list_t *list)
+{
+    bool lost = rd_kafka_assignment_lost(intake->consumer);
+    log_info(lost ? "partitions lost" : "partitions revoked", LOG_NUMBER("count", list->cnt));
+    if (lost || intake->closing) {
+        /* What was lost belongs to another member: committing it could undo that member's progress. */
+        intake_unassign(intake, list);
+        return;
+    }
+    assignment_set(&intake->assignment, list, PARTITION_REVOKED);
+    intake->revoked = rd_kafka_topic_partition_list_copy(list);
+    intake->revoke_by_ns = clock_ns() + INTAKE_REVOKE_WITHIN;
+}
+
+static void intake_on_rebalance(
+    rd_kafka_t *consumer, rd_kafka_resp_err_t event, rd_kafka_topic_partition_list_t *list, void *context)
+{
+    struct intake *intake = context;
+    metrics_add(intake->metrics, METRIC_REBALANCES, 1);
+    if (event == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
+        intake_on_assign(intake, list);
+    else if (event == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS)
+        intake_on_revoke(intake, list);
+    else {
+        log_warn("rebalance failed", LOG_TEXT("error", rd_kafka_err2str(event)));
+        rd_kafka_assign(consumer, NULL);
+    }
+}
+
+static void intake_on_commit(
+    rd_kafka_t *consumer, rd_kafka_resp_err_t result, rd_kafka_topic_partition_list_t *list, void *context)
+{
+    (void)consumer;
+    struct intake *intake = context;
+    intake->commits_open--;
+    if (result == RD_KAFKA_RESP_ERR_NO_ERROR || result == RD_KAFKA_RESP_ERR__NO_OFFSET)
+        return;
+    metrics_add(intake->metrics, METRIC_COMMIT_FAILURES, 1);
+    log_warn("commit failed", LOG_TEXT("error", rd_kafka_err2str(result)));
+    if (list)
+        assignment_commit_failed(&intake->assignment, list);
+}
+
+static void intake_on_error(rd_kafka_t *consumer, int code, const char *reason, void *context)
+{
+    struct intake *intake = context;
+    if (code == RD_KAFKA_RESP_ERR__FATAL) {
+        char text[256];
+        rd_kafka_fatal_error(consumer, text, sizeof text);
+        error_set(&intake->failure, "Kafka: %s", text);
+        return;
+    }
+    if (!intake->topic_fault)
+        snprintf(intake->fault, sizeof intake->fault, "%s", reason);
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || !intake->joined)
+        health_fail(intake->health, "%s", intake->fault);
+    else
+        log_debug("kafka error", LOG_TEXT("error", reason));
+}
+
+/* librdkafka tells of a lost broker, but not of one that is back; its statistics do (STATISTICS.md, cgrp.state). */
+static int intake_on_statistics(rd_kafka_t *consumer, char *text, size_t size, void *context)
+{
+    (void)consumer;
+    struct intake *intake = context;
+    json_t *statistics = json_loadb(text, size, 0, NULL);
+    const char *state = json_string_value(json_object_get(json_object_get(statistics, "cgrp"), "state"));
+    if (state && intake->joined && !intake->topic_fault) {
+        if (strcmp(state, "up") == 0)
+            health_ok(intake->health);
+        else
+            health_fail(intake->health, "the group's coordinator is away (%s); %s", state, intake->fault);
+    }
+    json_decref(statistics);
+    return 0; /* librdkafka frees text */
+}
+
+static rd_kafka_conf_t *intake_conf(const struct settings *settings, struct error *error)
+{
+    static const struct kafka_property defaults[] = {
+        {"auto.offset.reset", "earliest"}, /* without a committed offset no event may be passed over */
+        {"session.timeout.ms", "45000"},
+        {"queued.min.messages", "4000"}, /* a partition; fetches ahead are bounded so that a backlog costs no memory */
+        {"queued.max.messages.kbytes", "2048"},
+        {"fetch.max.bytes", "2097152"},
+        {"max.partition.fetch.bytes", "262144"},
+        {"message.max.bytes", "1048576"},
+        {"fetch.wait.max.ms", "100"},
+        {"topic.metadata.refresh.interval.ms", "10000"},
+        {NULL, NULL},
+    };
+    const struct kafka_property fixed[] = {
+        {"group.id", settings_text(settings, SETTING_GROUP)},
+        {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"},
+        {"enable.partition.eof", "false"},
+        {"partition.assignment.strategy", "cooperative-sticky"},
+        {"statistics.interval.ms", "2000"},
+        {NULL, NULL},
+    };
+    return kafka_conf_new(settings, defaults, fixed, error);
+}
+
+static bool intake_subscribe(struct intake *intake, const char *topic, struct error *error)
+{
+    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(topics, topic, RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t result = rd_kafka_subscribe(intake->consumer, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    return result == RD_KAFKA_RESP_ERR_NO_ERROR ||
+        error_set(error, "subscribing to %s: %s", topic, rd_kafka_err2str(result));
+}
+
+static bool intake_connect(struct intake *intake, const struct settings *settings, int wake_fd, struct error *error)
+{
+    rd_kafka_conf_t *conf = intake_conf(settings, error);
+    if (!conf)
+        return false;
+    rd_kafka_conf_set_opaque(conf, intake);
+    rd_kafka_conf_set_rebalance_cb(conf, intake_on_rebalance);
+    rd_kafka_conf_set_offset_commit_cb(conf, intake_on_commit);
+    rd_kafka_conf_set_error_cb(conf, intake_on_error);
+    rd_kafka_conf_set_stats_cb(conf, intake_on_statistics);
+    intake->consumer = kafka_open(RD_KAFKA_CONSUMER, conf, error);
+    if (!intake->consumer)
+        return false;
+    rd_kafka_poll_set_consumer(intake->consumer);
+    intake->queue = rd_kafka_queue_get_consumer(intake->consumer);
+    static const uint64_t one = 1;
+    rd_kafka_queue_io_event_enable(intake->queue, wake_fd, &one, sizeof one);
+    return intake_subscribe(intake, settings_text(settings, SETTING_TOPIC), error);
+}
+
+struct intake *intake_open(const struct settings *settings, int wake_fd, struct health_part *health,
+    struct metrics *metrics, struct error *error)
+{
+    struct intake *intake = calloc(1, sizeof *intake);
+    if (!intake) {
+        error_set(error, "out of memory");
+        return NULL;
+    }
+    intake->health = health;
+    intake->metrics = metrics;
+    intake->capacity = (size_t)settings_number(settings, SETTING_IN_FLIGHT);
+    assignment_init(&intake->assignment);
+    if (intake_connect(intake, settings, wake_fd, error))
+        return intake;
+    intake_close(intake);
+    return NULL;
+}
+
+void intake_close(struct intake *intake)
+{
+    if (!intake)
+        return;
+    intake->closing = true;
+    if (intake->revoked) {
+        intake_unassign(intake, intake->revoked);
+        rd_kafka_topic_partition_list_destroy(intake->revoked);
+    }
+    if (intake->queue) {
+        rd_kafka_queue_io_event_enable(intake->queue, -1, NULL, 0);
+        rd_kafka_queue_destroy(intake->queue);
+    }
+    if (intake->consumer) {
+        rd_kafka_consumer_close(intake->consumer);
+        rd_kafka_destroy(intake->consumer);
+    }
+    assignment_cleanup(&intake->assignment);
+    free(intake);
+}
+
+static void intake_pause(struct intake *intake, bool pause)
+{
+    intake->paused = pause;
+    if (pause)
+        metrics_add(intake->metrics, METRIC_PAUSES, 1);
+    rd_kafka_topic_partition_list_t *list = assignment_list(&intake->assignment);
+    if (!list)
+        return;
+    if (pause)
+        rd_kafka_pause_partitions(intake->consumer, list);
+    else
+        rd_kafka_resume_partitions(intake->consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* Returns whether to poll in this turn. */
+static bool intake_may_poll(struct intake *intake, size_t room, int64_t now_ns)
+{
+    if (room) {
+        intake->full_since_ns = 0;
+        if (intake->paused && room > intake->capacity / 4)
+            intake_pause(intake, false);
+        return true;
+    }
+    if (!intake->full_since_ns)
+        intake->full_since_ns = now_ns;
+    if (!intake->paused && now_ns - intake->full_since_ns >= INTAKE_PAUSE_AFTER)
+        intake_pause(intake, true);
+    return intake->paused;
+}
+
+static void intake_consumer_error(struct intake *intake, const rd_kafka_message_t *message)
+{
+    const char *text = rd_kafka_message_errstr(message);
+    switch (message->err) {
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+        intake->topic_fault = true;
+        snprintf(intake->fault, sizeof intake->fault, "%s", text);
+        health_fail(intake->health, "%s", text);
+        break;
+    default:
+        log_warn("consumer error", LOG_TEXT("error", text));
+    }
+}
+
+static struct partition *intake_partition(struct intake *intake, const rd_kafka_message_t *message)
+{
+    const char *topic = rd_kafka_topic_name(message->rkt);
+    struct partition *last = intake->last;
+    if (!last || last->id != message->partition || strcmp(last->topic, topic) != 0)
+        intake->last = assignment_find(&intake->assignment, topic, message->partition);
+    return intake->last;
+}
+
+/* A record outside the assignment, or not beyond the last one, will come (or came) elsewhere: it is left alone. */
+static void intake_take(
+    struct intake *intake, struct job_pool *pool, rd_kafka_message_t *message, struct job_list *arrived, int64_t now_ns)
+{
+    struct partition *partition = intake_partition(intake, message);
+    if (!partition || partition->state != PARTITION_ASSIGNED)
+        return;
+    struct job *job = job_pool_take(pool);
+    if (!job || !job_set_record(job, message)) {
+        error_set(&intake->failure, "out of memory for a record of %zu bytes", message->len);
+        if (job)
+            job_pool_give(pool, job);
+        return;
+    }
+    if (!offsets_begin(&partition->offsets, message->offset)) {
+        log_warn("record out of order left alone", LOG_TEXT("topic", partition->topic),
+            LOG_NUMBER("partition", partition->id), LOG_NUMBER("offset", message->offset));
+        job_pool_give(pool, job);
+        return;
+    }
+    job->partition = partition;
+    job->begun_ns = now_ns;
+    metrics_add(intake->metrics, METRIC_CONSUMED, 1);
+    job_move(job, NULL, arrived, JOB_READY);
+}
+
+static void intake_serve_revocation(struct intake *intake, int64_t now_ns)
+{
+    if (intake->revoked && (now_ns >= intake->revoke_by_ns || !assignment_revoked_busy(&intake->assignment)))
+        intake_give_up(intake);
+}
+
+void intake_turn(struct intake *intake, struct job_pool *pool, size_t room, struct job_list *arrived, int64_t now_ns)
+{
+    size_t taken = 0;
+    intake->has_more = true;
+    intake->last = NULL;
+    if (intake_may_poll(intake, room, now_ns))
+        do {
+            rd_kafka_message_t *message = rd_kafka_consumer_poll(intake->consumer, 0);
+            if (!message) {
+                intake->has_more = false;
+                break;
+            }
+            if (message->err)
+                intake_consumer_error(intake, message);
+            else
+                intake_take(intake, pool, message, arrived, now_ns);
+            rd_kafka_message_destroy(message);
+        } while (++taken < room);
+    intake_serve_revocation(intake, now_ns);
+    if (now_ns >= intake->commit_due_ns)
+        intake_commit(intake);
+}
+
+void intake_stop(struct intake *intake)
+{
+    if (!intake->paused)
+        intake_pause(intake, true);
+}
+
+bool intake_has_more(const struct intake *intake)
+{
+    return intake->has_more;
+}
+
+void intake_done(struct intake *intake, struct job *job)
+{
+    assignment_end(&intake->assignment, job->partition, job->offset, true);
+}
+
+void intake_drop(struct intake *intake, struct job *job)
+{
+    assignment_end(&intake->assignment, job->partition, job->offset, false);
+}
+
+void intake_commit(struct intake *intake)
+{
+    intake->commit_due_ns = clock_ns() + INTAKE_COMMIT_EVERY;
+    rd_kafka_topic_partition_list_t *list = assignment_to_commit(&intake->assignment);
+    if (!list)
+        return;
+    rd_kafka_resp_err_t result = rd_kafka_commit(intake->consumer, list, 1);
+    if (result == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        intake->commits_open++;
+        metrics_add(intake->metrics, METRIC_COMMITS, 1);
+    } else {
+        log_warn("commit failed", LOG_TEXT("error", rd_kafka_err2str(result)));
+        assignment_commit_failed(&intake->assignment, list);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+bool intake_committed(const struct intake *intake)
+{
+    return !intake->commits_open;
+}
+
+bool intake_failed(const struct intake *intake, struct error *error)
+{
+    if (!intake->failure.text[0])
+        return false;
+    *error = intake->failure;
+    return true;
+}

@@ -1,0 +1,44 @@
+#ifndef IMPCERT_WORKER_INTAKE_H
+#define IMPCERT_WORKER_INTAKE_H
+
+#include "common/error.h"
+#include "common/health.h"
+#include "common/settings.h"
+#include "worker/job.h"
+#include "worker/metrics.h"
+
+#include <stdint.h>
+
+/* The consumer: records in, offsets out. Only the end of the unbroken finished run of a partition is committed, once a second, when a
+ * partition is given up, and at the end. Thread: loop. */
+struct intake;
+
+/* Subscribes; never waits for a broker. wake_fd is signalled when records or callbacks are ready. Everything is borrowed for its life. */
+struct intake *intake_open(const struct settings *settings, int wake_fd, struct health_part *health,
+    struct metrics *metrics, struct error *error);
+/* Leaves the group. All jobs must have ended. NULL is fine. */
+void intake_close(struct intake *intake);
+
+/* Takes up to room records as jobs onto arrived, serves rebalances and commits what is due. Without room the partitions are paused after a
+ * moment, and go on when there is plenty of room again. */
+void intake_turn(struct intake *intake, struct job_pool *pool, size_t room, struct job_list *arrived, int64_t now_ns);
+/* Whether the last turn left records behind for want of room. */
+bool intake_has_more(const struct intake *intake);
+
+/* A job ended for good: its offset is finished. The job's partition must not be used any more. */
+void intake_done(struct intake *intake, struct job *job);
+/* A job is given up without an end; its event will be delivered again. */
+void intake_drop(struct intake *intake, struct job *job);
+
+/* No more records from now on: pauses at once; rebalances and commits go on being served. */
+void intake_stop(struct intake *intake);
+
+/* Sends what can be committed, now. */
+void intake_commit(struct intake *intake);
+/* Whether every commit sent has been answered. */
+bool intake_committed(const struct intake *intake);
+
+/* The consumer can't go on (fenced, fatal): true with the reason. */
+bool intake_failed(const struct intake *intake, struct error *error);
+
+#endif

@@ -1,0 +1,274 @@
+/* impcert-worker: settings, signals, the HTTP endpoint, and the exit code. The main thread does nothing else; each worker runs on threads of
+ * its own. */
+#include "common/chan.h"
+#include "common/clock.h"
+#include "common/endpoint.h"
+#include "common/health.h"
+#include "common/log.h"
+#include "common/settings.h"
+#include "worker/metrics.h"
+#include "worker/mongo.h"
+#include "worker/worker.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+enum { EXIT_USAGE = 2 };
+/* Liveness: a loop that has not turned for so long is stuck, whatever else is up or down. */
+#define LOOP_STUCK_AFTER (30 * CLOCK_S)
+
+struct process {
+    struct settings *settings;
+    mongoc_client_pool_t *clients;
+    struct health *health;
+    struct endpoint *endpoint; /* NULL: IMPCERT_HTTP_LISTEN is off */
+    struct metrics **metrics;  /* one a worker */
+    struct worker **workers;
+    size_t count;
+    int signal_fd;
+    int exit_fd;         /* signalled when a worker has ended */
+    int64_t exit_by_ns;  /* CLOCK_NEVER until a stop was asked for */
+    int exit_code;
+};
+
+static bool process_alive(const struct process *process)
+{
+    for (size_t i = 0; i < process->count; i++)
+        if (clock_ns() - metrics_last_turn_ns(process->metrics[i]) > LOOP_STUCK_AFTER)
+            return false;
+    return true;
+}
+
+static bool process_page(void *context, const char *path, struct endpoint_page *page)
+{
+    const struct process *process = context;
+    if (strcmp(path, "/healthz") == 0) {
+        bool alive = process_alive(process);
+        page->status = alive ? 200 : 503;
+        return buf_format(&page->body, "%s\n", alive ? "alive" : "a worker's loop is stuck");
+    }
+    if (strcmp(path, "/readyz") == 0) {
+        page->content_type = "application/json";
+        page->status = health_ready(process->health, &page->body) ? 200 : 503;
+        return true;
+    }
+    if (strcmp(path, "/metrics") == 0) {
+        page->content_type = "text/plain; version=0.0.4; charset=utf-8";
+        return metrics_page(process->metrics, process->count, &page->body);
+    }
+    return false;
+}
+
+/* Signals are blocked in every thread, all of them started later, and read from a descriptor. */
+static bool process_catch_signals(struct process *process, struct error *error)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    sigdelset(&signals, SIGPIPE);
+    process->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+    process->exit_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return (process->signal_fd >= 0 && process->exit_fd >= 0) ||
+        error_set(error, "no file descriptor: %s", strerror(errno));
+}
+
+/* Each call in flight may need a connection of its own. */
+static void process_raise_descriptors(const struct process *process)
+{
+    struct rlimit limit;
+    rlim_t need = (rlim_t)settings_number(process->settings, SETTING_IN_FLIGHT) * process->count + 256;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
+        return;
+    limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < need)
+        log_warn("the limit of open files is lower than IMPCERT_IN_FLIGHT and IMPCERT_WORKERS may need",
+            LOG_NUMBER("limit", (int64_t)limit.rlim_cur), LOG_NUMBER("needed", (int64_t)need));
+}
+
+static bool process_open_workers(struct process *process, struct error *error)
+{
+    process->count = (size_t)settings_number(process->settings, SETTING_WORKERS);
+    process->workers = calloc(process->count, sizeof(struct worker *));
+    process->metrics = calloc(process->count, sizeof(struct metrics *));
+    if (!process->workers || !process->metrics)
+        return error_set(error, "out of memory");
+    process_raise_descriptors(process);
+    for (size_t i = 0; i < process->count; i++) {
+        process->metrics[i] = metrics_new();
+        if (!process->metrics[i])
+            return error_set(error, "out of memory");
+        process->workers[i] = worker_open(process->settings, process->clients, process->health,
+            process->metrics[i], process->exit_fd, error);
+        if (!process->workers[i])
+            return false;
+    }
+    return true;
+}
+
+static bool process_listen(struct process *process, struct error *error)
+{
+    char host[256];
+    uint16_t port;
+    if (!settings_address(process->settings, SETTING_HTTP_LISTEN, host, &port))
+        return true;
+    process->endpoint = endpoint_open(host, port, process_page, process, error);
+    if (process->endpoint)
+        log_info("endpoint listening", LOG_TEXT("address", endpoint_address(process->endpoint)));
+    return process->endpoint;
+}
+
+static void process_stop(struct process *process, const char *why)
+{
+    int64_t now = clock_ns(), drain = settings_ms(process->settings, SETTING_DRAIN_TIMEOUT) * CLOCK_MS;
+    if (process->exit_by_ns != CLOCK_NEVER) {
+        log_warn("asked to stop again: leaving at once", LOG_TEXT("by", why));
+        process->exit_by_ns = now;
+        return;
+    }
+    log_info("draining", LOG_TEXT("by", why), LOG_NUMBER("timeout_ms", drain / CLOCK_MS));
+    process->exit_by_ns = now + drain;
+    /* A tenth of the time is kept for leaving the group. */
+    for (size_t i = 0; i < process->count; i++)
+        worker_stop(process->workers[i], now + drain - drain / 10);
+}
+
+static void process_read_signal(struct process *process)
+{
+    struct signalfd_siginfo signal;
+    while (read(process->signal_fd, &signal, sizeof signal) == (ssize_t)sizeof signal)
+        process_stop(process, signal.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+}
+
+/* Returns whether all workers have ended. One that failed takes the others with it: a half-working process would hide it. */
+static bool process_check_workers(struct process *process)
+{
+    uint64_t ended;
+    ssize_t got = read(process->exit_fd, &ended, sizeof ended);
+    (void)got;
+    size_t left = process->count;
+    for (size_t i = 0; i < process->count; i++) {
+        struct error error;
+        if (!worker_ended(process->workers[i], &error))
+            continue;
+        left--;
+        if (!error.text[0] || process->exit_code)
+            continue;
+        log_error("worker failed", LOG_TEXT("error", error.text));
+        process->exit_code = EXIT_FAILURE;
+        if (process->exit_by_ns == CLOCK_NEVER)
+            process_stop(process, "a failed worker");
+    }
+    return !left;
+}
+
+static int process_wait_ms(const struct process *process)
+{
+    int endpoint_ms = process->endpoint ? endpoint_wait_ms(process->endpoint) : -1;
+    if (process->exit_by_ns == CLOCK_NEVER)
+        return endpoint_ms;
+    int64_t left_ms = (process->exit_by_ns - clock_ns()) / CLOCK_MS + 1;
+    left_ms = left_ms < 0 ? 0 : left_ms;
+    return endpoint_ms >= 0 && endpoint_ms < left_ms ? endpoint_ms : (int)left_ms;
+}
+
+/* Returns false when the time to drain ran out before all workers had ended. */
+static bool process_run(struct process *process)
+{
+    struct pollfd waits[] = {
+        {.fd = process->signal_fd, .events = POLLIN},
+        {.fd = process->exit_fd, .events = POLLIN},
+        {.fd = process->endpoint ? endpoint_fd(process->endpoint) : -1, .events = POLLIN},
+    };
+    while (!process_check_workers(process)) {
+        if (clock_ns() >= process->exit_by_ns)
+            return false;
+        poll(waits, sizeof waits / sizeof waits[0], process_wait_ms(process));
+        process_read_signal(process);
+        if (process->endpoint)
+            endpoint_turn(process->endpoint);
+    }
+    return true;
+}
+
+static bool process_start(struct process *process, struct error *error)
+{
+    for (size_t i = 0; i < process->count; i++)
+        if (!worker_start(process->workers[i], error))
+            return false;
+    log_info("started", LOG_TEXT("version", IMPCERT_VERSION), LOG_NUMBER("workers", (int64_t)process->count),
+        LOG_TEXT("topic", settings_text(process->settings, SETTING_TOPIC)),
+        LOG_TEXT("group", settings_text(process->settings, SETTING_GROUP)));
+    return true;
+}
+
+static void process_close(struct process *process)
+{
+    endpoint_close(process->endpoint);
+    for (size_t i = 0; process->workers && i < process->count; i++)
+        worker_close(process->workers[i]);
+    for (size_t i = 0; process->metrics && i < process->count; i++)
+        metrics_free(process->metrics[i]);
+    free(process->workers);
+    free(process->metrics);
+    mongo_close(process->clients);
+    health_free(process->health);
+    curl_global_cleanup();
+    settings_free(process->settings);
+    close(process->signal_fd);
+    close(process->exit_fd);
+}
+
+/* Everything is opened in the order that it depends on each other. A library that refuses what the settings say is a fault of the
+ * settings. */
+static int process_open(struct process *process, struct error *error)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    process->health = health_new();
+    if (!process->health || !process_catch_signals(process, error))
+        return EXIT_FAILURE;
+    process->clients = mongo_open(process->settings, error);
+    if (!process->clients || !process_open_workers(process, error))
+        return EXIT_USAGE;
+    if (!process_listen(process, error) || !process_start(process, error))
+        return EXIT_FAILURE;
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct program program = {
+        .id = PROGRAM_WORKER,
+        .name = "impcert-worker",
+        .summary = "Consumes certification events from Kafka, verifies them against Iamport and stores the\n"
+                   "certifications in MongoDB. Runs until SIGTERM or SIGINT, then finishes what is in flight.",
+    };
+    struct process process = {.signal_fd = -1, .exit_fd = -1, .exit_by_ns = CLOCK_NEVER};
+    process.settings = settings_start(&program, argc, argv, &process.exit_code);
+    if (!process.settings)
+        return process.exit_code;
+
+    struct error error = {""};
+    process.exit_code = process_open(&process, &error);
+    if (process.exit_code != EXIT_SUCCESS)
+        log_error("cannot start", LOG_TEXT("error", error.text));
+    else if (!process_run(&process)) {
+        /* Some thread waits for a server. What it holds was not committed and will be delivered again. */
+        log_warn("left before everything was finished; what is left will be delivered again");
+        _exit(process.exit_code);
+    } else
+        log_info("stopped");
+    process_close(&process);
+    return process.exit_code;
+}

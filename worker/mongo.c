@@ -1,0 +1,80 @@
+/* The MongoDB driver's set-up. Main thread. */
+#include "worker/mongo.h"
+
+#include "common/log.h"
+
+/* A write that hangs is repeated elsewhere sooner than with the driver's 5 minutes (socketTimeoutMS), and a server that is away is
+ * named sooner than after 30 s; the URI's own values win. */
+enum { SELECTION_TIMEOUT_MS = 3000, CONNECT_TIMEOUT_MS = 3000, SOCKET_TIMEOUT_MS = 20000 };
+
+static void mongo_on_log(mongoc_log_level_t level, const char *domain, const char *message, void *context)
+{
+    (void)context;
+    if (level <= MONGOC_LOG_LEVEL_CRITICAL)
+        log_error("mongodb driver", LOG_TEXT("domain", domain), LOG_TEXT("detail", message));
+    else if (level == MONGOC_LOG_LEVEL_WARNING)
+        log_warn("mongodb driver", LOG_TEXT("domain", domain), LOG_TEXT("detail", message));
+    else
+        log_debug("mongodb driver", LOG_TEXT("domain", domain), LOG_TEXT("detail", message));
+}
+
+static void mongo_default(mongoc_uri_t *uri, const char *option, int32_t value)
+{
+    if (!mongoc_uri_has_option(uri, option))
+        mongoc_uri_set_option_as_int32(uri, option, value);
+}
+
+static bool mongo_write_concern(mongoc_uri_t *uri, struct error *error)
+{
+    const mongoc_write_concern_t *given = mongoc_uri_get_write_concern(uri);
+    if (!mongoc_write_concern_is_acknowledged(given))
+        return error_set(error, "MONGODB_URI: w=0 asks for unacknowledged writes; events would be lost: expected w=majority");
+    if (!mongoc_write_concern_is_default(given)) {
+        if (!mongoc_write_concern_get_wmajority(given))
+            log_warn("MONGODB_URI asks for less than w=majority: a failover can lose stored documents");
+        return true;
+    }
+    mongoc_write_concern_t *majority = mongoc_write_concern_new();
+    mongoc_write_concern_set_wmajority(majority, 0);
+    mongoc_uri_set_write_concern(uri, majority);
+    mongoc_write_concern_destroy(majority);
+    return true;
+}
+
+static mongoc_client_pool_t *mongo_pool(const mongoc_uri_t *uri, struct error *error)
+{
+    bson_error_t why;
+    mongoc_client_pool_t *pool = mongoc_client_pool_new_with_error(uri, &why);
+    if (!pool) {
+        error_set(error, "MONGODB_URI: %s", why.message);
+        return NULL;
+    }
+    mongoc_client_pool_set_error_api(pool, MONGOC_ERROR_API_VERSION_2);
+    mongoc_client_pool_set_appname(pool, "impcert-worker");
+    return pool;
+}
+
+mongoc_client_pool_t *mongo_open(const struct settings *settings, struct error *error)
+{
+    mongoc_log_set_handler(mongo_on_log, NULL);
+    mongoc_init();
+    bson_error_t why;
+    mongoc_uri_t *uri = mongoc_uri_new_with_error(settings_text(settings, SETTING_MONGODB_URI), &why);
+    if (!uri) {
+        error_set(error, "MONGODB_URI: not a MongoDB URI that the driver takes");
+        return NULL;
+    }
+    mongo_default(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, SELECTION_TIMEOUT_MS);
+    mongo_default(uri, MONGOC_URI_CONNECTTIMEOUTMS, CONNECT_TIMEOUT_MS);
+    mongo_default(uri, MONGOC_URI_SOCKETTIMEOUTMS, SOCKET_TIMEOUT_MS);
+    mongoc_client_pool_t *pool = mongo_write_concern(uri, error) ? mongo_pool(uri, error) : NULL;
+    mongoc_uri_destroy(uri);
+    return pool;
+}
+
+void mongo_close(mongoc_client_pool_t *pool)
+{
+    if (pool)
+        mongoc_client_pool_destroy(pool);
+    mongoc_cleanup();
+}
