@@ -3,9 +3,9 @@
 
 #include <stdint.h>
 
-/* Exponential backoff with full jitter: a random delay between 0 and min(max, base * 2^(failures - 1)), so that many that
- * failed together do not come back together. (M. Brooker, "Exponential Backoff And Jitter", 2015.) Pure, apart from the
- * random state. Thread: the owner's. */
+/* Exponential backoff with full jitter: a random delay between 0 and min(max, base * 2^(failures - 1)), so
+ * that many that failed together do not come back together. (M. Brooker, "Exponential Backoff And Jitter",
+ * 2015.) Pure, apart from the random state. Thread: the owner's. */
 struct backoff {
     int64_t base_ns;
     int64_t max_ns;

@@ -4,8 +4,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Growing bytes with a hard ceiling: what comes from outside can't grow without bound. The memory is kept for the next use.
- * Thread: the owner's. */
+/* Growing bytes with a hard ceiling: what comes from outside can't grow without bound. The memory is kept for
+ * the next use. Thread: the owner's. */
 struct buf {
     char *data;      /* NULL until the first append; closed by a NUL that size does not count */
     size_t size;     /* bytes held */

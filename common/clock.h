@@ -3,8 +3,8 @@
 
 #include <stdint.h>
 
-/* The only source of time. Durations and deadlines are monotonic nanoseconds; wall time is for people and documents alone.
- * Thread: any. */
+/* The only source of time. Durations and deadlines are monotonic nanoseconds; wall time is for people and
+ * documents alone. Thread: any. */
 #define CLOCK_MS INT64_C(1000000)
 #define CLOCK_S (1000 * CLOCK_MS)
 #define CLOCK_NEVER INT64_MAX

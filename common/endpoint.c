@@ -10,7 +10,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 64, CONNECTION_TIMEOUT_S = 10, CONNECTION_MEMORY = 16 * 1024, PAGE_LIMIT = 4 * 1024 * 1024 };
+enum {
+    CONNECTIONS_MAX = 64,
+    CONNECTION_TIMEOUT_S = 10,
+    CONNECTION_MEMORY = 16 * 1024,
+    PAGE_LIMIT = 4 * 1024 * 1024
+};
 
 struct endpoint {
     struct MHD_Daemon *daemon;
@@ -78,7 +83,8 @@ static void endpoint_read_address(struct endpoint *endpoint, int fd)
             NI_NUMERICHOST | NI_NUMERICSERV) != 0)
         return;
     bool ipv6 = address.ss_family == AF_INET6;
-    snprintf(endpoint->address, sizeof endpoint->address, "%s%s%s:%s", ipv6 ? "[" : "", host, ipv6 ? "]" : "", port);
+    snprintf(endpoint->address, sizeof endpoint->address, "%s%s%s:%s", ipv6 ? "[" : "", host, ipv6 ? "]" : "",
+        port);
 }
 
 static int endpoint_bind(const struct addrinfo *address)

@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A small HTTP listener for metrics and health (GET and HEAD only), on libmicrohttpd, without a thread of its own: the main thread waits on
- * endpoint_fd and calls endpoint_turn. Thread: main. */
+/* A small HTTP listener for metrics and health (GET and HEAD only), on libmicrohttpd, without a thread of its
+ * own: the main thread waits on endpoint_fd and calls endpoint_turn. Thread: main. */
 struct endpoint;
 
 struct endpoint_page {

@@ -6,15 +6,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What a program depends on, and whether it is there: readiness, with reasons. Each part logs when it fails, once a minute
- * while it stays so, and when it has recovered. A part begins as not ready, "not known yet". */
+/* What a program depends on, and whether it is there: readiness, with reasons. Each part logs when it fails,
+ * once a minute while it stays so, and when it has recovered. A part begins as not ready, "not known yet". */
 struct health;
 struct health_part;
 
 struct health *health_new(void);
 void health_free(struct health *health);
 
-/* name is borrowed for ever, e.g. "kafka". Owned by health. NULL when out of memory. Thread: main, before the others start. */
+/* name is borrowed for ever, e.g. "kafka". Owned by health. NULL when out of memory. Thread: main, before the
+ * others start. */
 struct health_part *health_add(struct health *health, const char *name);
 
 /* Thread: any. The reason must hold no secret and no person's data. */

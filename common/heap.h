@@ -23,7 +23,8 @@ void heap_cleanup(struct heap *heap);
 bool heap_push(struct heap *heap, int64_t due_ns, void *item) __attribute__((warn_unused_result));
 /* When the first is due, CLOCK_NEVER when empty. */
 int64_t heap_due_ns(const struct heap *heap);
-/* Removes and returns the first item due by now_ns; NULL where none is. Of equal due times any comes first. */
+/* Removes and returns the first item due by now_ns; NULL where none is. Of equal due times any comes first.
+ */
 void *heap_pop_due(struct heap *heap, int64_t now_ns);
 
 #endif

@@ -27,7 +27,8 @@ const char *reason_name(enum reason reason)
 
 void letter_origin(const struct letter *letter, char out[static LETTER_ORIGIN_SIZE])
 {
-    snprintf(out, LETTER_ORIGIN_SIZE, "%s/%" PRId32 "/%" PRId64, letter->topic, letter->partition, letter->offset);
+    snprintf(
+        out, LETTER_ORIGIN_SIZE, "%s/%" PRId32 "/%" PRId64, letter->topic, letter->partition, letter->offset);
 }
 
 static bool letter_copy_own(rd_kafka_headers_t *headers, const rd_kafka_headers_t *own)
@@ -36,7 +37,8 @@ static bool letter_copy_own(rd_kafka_headers_t *headers, const rd_kafka_headers_
     const char *name;
     const void *value;
     size_t size;
-    for (size_t i = 0; rd_kafka_header_get_all(own, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+    for (size_t i = 0; rd_kafka_header_get_all(own, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+         i++)
         if (strncmp(name, prefix, sizeof prefix - 1) != 0 &&
             rd_kafka_header_add(headers, name, -1, value, (ssize_t)size) != RD_KAFKA_RESP_ERR_NO_ERROR)
             return false;
@@ -67,12 +69,13 @@ static bool letter_add_all(rd_kafka_headers_t *headers, const struct letter *let
     char origin[LETTER_ORIGIN_SIZE];
     letter_origin(letter, origin);
     return letter_add(headers, "impcert.reason", reason_name(letter->reason)) &&
-        letter_add(headers, "impcert.error", letter->error) &&
-        (!letter->http_status || letter_add_number(headers, "impcert.http_status", letter->http_status)) &&
-        letter_add_number(headers, "impcert.attempts", letter->attempts) &&
-        letter_add_time(headers, "impcert.first_failed_at", letter->first_failed_ms) &&
-        letter_add_time(headers, "impcert.failed_at", letter->failed_ms) &&
-        letter_add(headers, "impcert.origin", origin) && letter_add(headers, "impcert.topic", letter->topic);
+           letter_add(headers, "impcert.error", letter->error) &&
+           (!letter->http_status || letter_add_number(headers, "impcert.http_status", letter->http_status)) &&
+           letter_add_number(headers, "impcert.attempts", letter->attempts) &&
+           letter_add_time(headers, "impcert.first_failed_at", letter->first_failed_ms) &&
+           letter_add_time(headers, "impcert.failed_at", letter->failed_ms) &&
+           letter_add(headers, "impcert.origin", origin) &&
+           letter_add(headers, "impcert.topic", letter->topic);
 }
 
 rd_kafka_headers_t *letter_headers(const struct letter *letter, const rd_kafka_headers_t *own)

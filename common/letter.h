@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Why an event failed, and the headers that say so on a retry or DLQ record. The record keeps the event's own key, value
- * and headers; ours all begin with "impcert." and stand once each. Pure. Thread: any. */
+/* Why an event failed, and the headers that say so on a retry or DLQ record. The record keeps the event's own
+ * key, value and headers; ours all begin with "impcert." and stand once each. Pure. Thread: any. */
 enum reason {
     REASON_NONE,
     REASON_INVALID_EVENT,  /* bad JSON, bad or missing imp_uid */
@@ -41,8 +41,8 @@ struct letter {
 /* "topic/partition/offset" */
 void letter_origin(const struct letter *letter, char out[static LETTER_ORIGIN_SIZE]);
 
-/* The headers of a record to forward: the event's own (NULL: none) without any that begin with "impcert.", then the
- * letter's. The caller owns the result; NULL when out of memory. */
+/* The headers of a record to forward: the event's own (NULL: none) without any that begin with "impcert.",
+ * then the letter's. The caller owns the result; NULL when out of memory. */
 rd_kafka_headers_t *letter_headers(const struct letter *letter, const rd_kafka_headers_t *own);
 
 #endif

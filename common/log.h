@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 /* Structured lines on stderr, one write(2) each: JSON for machines, text for a terminal. A message is a fixed
- * lower-case sentence; what varies goes into fields. imp_uid and Kafka coordinates identify a job; no secret, token or
- * personal datum is ever passed in. */
+ * lower-case sentence; what varies goes into fields. imp_uid and Kafka coordinates identify a job; no secret,
+ * token or personal datum is ever passed in. */
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
 enum log_format { LOG_FORMAT_JSON, LOG_FORMAT_TEXT };
 

@@ -37,7 +37,8 @@ static void compute_log_format(const char *base, char *out)
 
 /* clang-format off */
 const struct setting_row settings_table[SETTING_COUNT] = {
-    [SETTING_KAFKA_BROKERS] = {"IMPCERT_KAFKA_BROKERS", SETTING_IS_BROKERS, GROUP_KAFKA, ALL, .required = true,
+    [SETTING_KAFKA_BROKERS] = {"IMPCERT_KAFKA_BROKERS", SETTING_IS_BROKERS, GROUP_KAFKA, ALL,
+        .required = true,
         .help = "bootstrap servers, host:port,..."},
     [SETTING_KAFKA_CONFIG] = {"IMPCERT_KAFKA_CONFIG", SETTING_IS_FILE, GROUP_KAFKA, ALL,
         .help = "file of librdkafka properties, key=value (TLS, SASL, tuning)"},
@@ -57,7 +58,8 @@ const struct setting_row settings_table[SETTING_COUNT] = {
         .least = 1, .most = 100, .help = "tries of an event in the process"},
     [SETTING_BACKOFF] = {"IMPCERT_BACKOFF", SETTING_IS_DURATION, GROUP_WORK, WORKER, .fallback = "200ms",
         .least = 1, .most = HOUR, .help = "longest wait after the first try; it doubles with each"},
-    [SETTING_BACKOFF_MAX] = {"IMPCERT_BACKOFF_MAX", SETTING_IS_DURATION, GROUP_WORK, WORKER, .fallback = "10s",
+    [SETTING_BACKOFF_MAX] = {"IMPCERT_BACKOFF_MAX", SETTING_IS_DURATION, GROUP_WORK, WORKER,
+        .fallback = "10s",
         .least = 1, .most = HOUR, .help = "longest wait after any try"},
     [SETTING_TIMEOUT] = {"IMPCERT_TIMEOUT", SETTING_IS_DURATION, GROUP_IAMPORT, WORKER, .fallback = "10s",
         .least = 1, .most = 10 * MINUTE, .help = "one HTTP call, from start to end"},

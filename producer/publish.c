@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define EXIT_USAGE 2
 #define WAIT_MS 100
 /* Headers with these names are written by impcert itself on retry and DLQ records. */
 #define RESERVED_HEADERS "impcert."
@@ -155,7 +156,7 @@ static int run(const struct settings *settings, rd_kafka_headers_t *headers, int
         sender_open(settings, rd_kafka_header_cnt(headers) ? headers : NULL, &publish.report, &error);
     if (!publish.sender) {
         report_message(&publish.report, "%s", error.text);
-        return EXIT_FAILURE;
+        return EXIT_USAGE; /* a property of the file, or two that contradict each other */
     }
     if (count)
         publish_operands(&publish, count, operands);

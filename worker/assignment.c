@@ -46,18 +46,19 @@ bool assignment_add(struct assignment *assignment, const rd_kafka_topic_partitio
 struct partition *assignment_find(const struct assignment *assignment, const char *topic, int32_t id)
 {
     struct partition *partition;
-    TAILQ_FOREACH(partition, &assignment->partitions, link)
-    {
+    TAILQ_FOREACH (partition, &assignment->partitions, link) {
         if (partition->id == id && partition->state != PARTITION_GONE && strcmp(partition->topic, topic) == 0)
             return partition;
     }
     return NULL;
 }
 
-void assignment_set(struct assignment *assignment, const rd_kafka_topic_partition_list_t *list, enum partition_state state)
+void assignment_set(
+    struct assignment *assignment, const rd_kafka_topic_partition_list_t *list, enum partition_state state)
 {
     for (int i = 0; i < list->cnt; i++) {
-        struct partition *partition = assignment_find(assignment, list->elems[i].topic, list->elems[i].partition);
+        struct partition *partition =
+            assignment_find(assignment, list->elems[i].topic, list->elems[i].partition);
         if (!partition)
             continue;
         partition->state = state;
@@ -72,8 +73,7 @@ void assignment_set(struct assignment *assignment, const rd_kafka_topic_partitio
 bool assignment_revoked_busy(const struct assignment *assignment)
 {
     const struct partition *partition;
-    TAILQ_FOREACH(partition, &assignment->partitions, link)
-    {
+    TAILQ_FOREACH (partition, &assignment->partitions, link) {
         if (partition->state == PARTITION_REVOKED && partition->offsets.in_flight)
             return true;
     }
@@ -96,8 +96,7 @@ rd_kafka_topic_partition_list_t *assignment_list(const struct assignment *assign
         return NULL;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)assignment->held);
     const struct partition *partition;
-    TAILQ_FOREACH(partition, &assignment->partitions, link)
-    {
+    TAILQ_FOREACH (partition, &assignment->partitions, link) {
         if (partition->state != PARTITION_GONE)
             rd_kafka_topic_partition_list_add(list, partition->topic, partition->id);
     }
@@ -108,14 +107,14 @@ rd_kafka_topic_partition_list_t *assignment_to_commit(struct assignment *assignm
 {
     rd_kafka_topic_partition_list_t *list = NULL;
     struct partition *partition;
-    TAILQ_FOREACH(partition, &assignment->partitions, link)
-    {
+    TAILQ_FOREACH (partition, &assignment->partitions, link) {
         if (partition->state == PARTITION_GONE || partition->offsets.base < 0 ||
             partition->offsets.base == partition->committed)
             continue;
         if (!list)
             list = rd_kafka_topic_partition_list_new((int)assignment->held);
-        rd_kafka_topic_partition_list_add(list, partition->topic, partition->id)->offset = partition->offsets.base;
+        rd_kafka_topic_partition_list_add(list, partition->topic, partition->id)->offset =
+            partition->offsets.base;
         partition->committed = partition->offsets.base;
     }
     return list;
@@ -124,7 +123,8 @@ rd_kafka_topic_partition_list_t *assignment_to_commit(struct assignment *assignm
 void assignment_commit_failed(struct assignment *assignment, const rd_kafka_topic_partition_list_t *list)
 {
     for (int i = 0; i < list->cnt; i++) {
-        struct partition *partition = assignment_find(assignment, list->elems[i].topic, list->elems[i].partition);
+        struct partition *partition =
+            assignment_find(assignment, list->elems[i].topic, list->elems[i].partition);
         if (partition)
             partition->committed = -1;
     }

@@ -7,9 +7,10 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
-/* The partitions that a worker holds, each with its tracker of finished offsets. One assignment of a partition is one struct
- * partition: when the partition is given up and comes back, that is a new one, so that a job which ends after its partition
- * was given up can never touch the offsets of a later assignment. Thread: loop. */
+/* The partitions that a worker holds, each with its tracker of finished offsets. One assignment of a
+ * partition is one struct partition: when the partition is given up and comes back, that is a new one, so
+ * that a job which ends after its partition was given up can never touch the offsets of a later assignment.
+ * Thread: loop. */
 enum partition_state {
     PARTITION_ASSIGNED,
     PARTITION_REVOKED, /* asked back: jobs in flight end, nothing new is taken */
@@ -41,17 +42,20 @@ bool assignment_add(struct assignment *assignment, const rd_kafka_topic_partitio
 /* The held partition of that name, NULL where there is none. */
 struct partition *assignment_find(const struct assignment *assignment, const char *topic, int32_t id);
 /* Moves the held partitions of a list on to a later state. */
-void assignment_set(struct assignment *assignment, const rd_kafka_topic_partition_list_t *list, enum partition_state state);
+void assignment_set(
+    struct assignment *assignment, const rd_kafka_topic_partition_list_t *list, enum partition_state state);
 /* Whether any job of a revoked partition is still in flight. */
 bool assignment_revoked_busy(const struct assignment *assignment);
 
-/* A job's offset is finished for good (done), or the job is dropped without an end (not done, and only of partitions that are GONE
- * or at the process's end). The partition may be freed by it. */
+/* A job's offset is finished for good (done), or the job is dropped without an end (not done, and only of
+ * partitions that are GONE or at the process's end). The partition may be freed by it. */
 void assignment_end(struct assignment *assignment, struct partition *partition, int64_t offset, bool done);
 
-/* The held partitions as a list for librdkafka; the caller owns it. NULL when out of memory or where there are none. */
+/* The held partitions as a list for librdkafka; the caller owns it. NULL when out of memory or where there
+ * are none. */
 rd_kafka_topic_partition_list_t *assignment_list(const struct assignment *assignment);
-/* The positions that have moved since they were last sent, as a list to commit, noted as sent. NULL where none has. */
+/* The positions that have moved since they were last sent, as a list to commit, noted as sent. NULL where
+ * none has. */
 rd_kafka_topic_partition_list_t *assignment_to_commit(struct assignment *assignment);
 /* A commit of these failed: they count as not sent. */
 void assignment_commit_failed(struct assignment *assignment, const rd_kafka_topic_partition_list_t *list);

@@ -3,13 +3,12 @@
 
 #include "worker/document.h"
 
-
-/* An upsert can race another writer's insert of the same _id and fail as a duplicate (MongoDB manual, "Upsert with duplicate values");
- * twice in a row it is another unique index that refuses the document. */
+/* An upsert can race another writer's insert of the same _id and fail as a duplicate (MongoDB manual, "Upsert
+ * with duplicate values"); twice in a row it is another unique index that refuses the document. */
 enum { DUPLICATE_KEY = 11000, CONFLICTS_MAX = 1 };
 
-/* Errors that a document meets because of the server's state, not because of the document. From the driver specifications, "Retryable
- * Writes", and error_codes.yml of the server. */
+/* Errors that a document meets because of the server's state, not because of the document. From the driver
+ * specifications, "Retryable Writes", and error_codes.yml of the server. */
 static bool batch_code_passes(int32_t code)
 {
     static const int32_t passing[] = {
@@ -44,7 +43,8 @@ static void batch_refuse(struct batch *batch, size_t index, int32_t code)
     batch->states[index] = BATCH_REFUSED;
 }
 
-/* What one entry of writeErrors means for the job at index, whose document was being inserted or updated (state). */
+/* What one entry of writeErrors means for the job at index, whose document was being inserted or updated
+ * (state). */
 static void batch_apply_error(struct batch *batch, size_t index, enum batch_state state, int32_t code)
 {
     if (code == DUPLICATE_KEY && state == BATCH_TO_INSERT)
@@ -86,20 +86,20 @@ static bool batch_array(const bson_t *reply, const char *name, bson_iter_t *entr
 {
     bson_iter_t iter;
     return bson_iter_init_find(&iter, reply, name) && BSON_ITER_HOLDS_ARRAY(&iter) &&
-        bson_iter_recurse(&iter, entries) && bson_iter_next(entries);
+           bson_iter_recurse(&iter, entries) && bson_iter_next(entries);
 }
 
-/* Whether the reply tells what became of each document: either all went well, or every failure is listed and the others have reached the
- * write concern. */
+/* Whether the reply tells what became of each document: either all went well, or every failure is listed and
+ * the others have reached the write concern. */
 static bool batch_reply_complete(bool succeeded, const bson_t *reply)
 {
     bson_iter_t entries;
-    return succeeded ||
-        (batch_array(reply, "writeErrors", &entries) && !batch_array(reply, "writeConcernErrors", &entries));
+    return succeeded || (batch_array(reply, "writeErrors", &entries) &&
+                            !batch_array(reply, "writeConcernErrors", &entries));
 }
 
-static bool batch_settle(struct batch *batch, const struct batch_part *part, bool succeeded, const bson_t *reply,
-    const bson_error_t *why, struct error *error)
+static bool batch_settle(struct batch *batch, const struct batch_part *part, bool succeeded,
+    const bson_t *reply, const bson_error_t *why, struct error *error)
 {
     if (!batch_reply_complete(succeeded, reply))
         return error_set(error, "%s (code %u)", why->message, why->code);
@@ -150,8 +150,9 @@ static bool batch_add_update(mongoc_bulk_operation_t *bulk, const struct job *jo
 {
     bson_t selector = BSON_INITIALIZER, update = BSON_INITIALIZER;
     bson_error_t why;
-    bool added = document_selector(&selector, job->imp_uid) && document_update(&update, &job->certification) &&
-        mongoc_bulk_operation_update_one_with_opts(bulk, &selector, &update, options, &why);
+    bool added = document_selector(&selector, job->imp_uid) &&
+                 document_update(&update, &job->certification) &&
+                 mongoc_bulk_operation_update_one_with_opts(bulk, &selector, &update, options, &why);
     bson_destroy(&selector);
     bson_destroy(&update);
     return added;
@@ -181,7 +182,8 @@ static bool batch_update(
     return settled;
 }
 
-bool batch_write(struct batch *batch, mongoc_collection_t *collection, struct metrics *metrics, struct error *error)
+bool batch_write(
+    struct batch *batch, mongoc_collection_t *collection, struct metrics *metrics, struct error *error)
 {
     struct batch_part part;
     batch_select(batch, BATCH_TO_INSERT, &part);

@@ -7,8 +7,9 @@
 
 #include <mongoc/mongoc.h>
 
-/* Many documents in few commands: an unordered bulk insert, whose duplicates are then updated with upserts. (MongoDB spends
- * several times less on an inserted document than on an upsert.) Whoever holds the batch holds its jobs. */
+/* Many documents in few commands: an unordered bulk insert, whose duplicates are then updated with upserts.
+ * (MongoDB spends several times less on an inserted document than on an upsert.) Whoever holds the batch
+ * holds its jobs. */
 enum { BATCH_MAX = 500 };
 
 enum batch_state {
@@ -26,8 +27,10 @@ struct batch {
     unsigned char conflicts[BATCH_MAX]; /* how often its upsert met a duplicate key */
 };
 
-/* Writes what is not settled yet. True when every document is TAKEN or REFUSED; false, with the reason, when MongoDB has not answered for
- * all of them: then the batch is to be written again, which is harmless. Thread: store. */
-bool batch_write(struct batch *batch, mongoc_collection_t *collection, struct metrics *metrics, struct error *error);
+/* Writes what is not settled yet. True when every document is TAKEN or REFUSED; false, with the reason, when
+ * MongoDB has not answered for all of them: then the batch is to be written again, which is harmless. Thread:
+ * store. */
+bool batch_write(
+    struct batch *batch, mongoc_collection_t *collection, struct metrics *metrics, struct error *error);
 
 #endif

@@ -56,7 +56,8 @@ void certification_cleanup(struct certification *certification)
     buf_cleanup(&certification->text);
 }
 
-bool certification_keep_text(struct certification *certification, enum certification_field field, const char *text)
+bool certification_keep_text(
+    struct certification *certification, enum certification_field field, const char *text)
 {
     size_t start = certification->text.size;
     if (!buf_append(&certification->text, text, strlen(text) + 1))

@@ -6,8 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What is kept of a verified certification: only the fields that will be stored, so that no other personal data stays in memory
- * beyond the answer it came in. Field names and types: PortOne V1 GET /certifications/{imp_uid}. */
+/* What is kept of a verified certification: only the fields that will be stored, so that no other personal
+ * data stays in memory beyond the answer it came in. Field names and types: PortOne V1 GET
+ * /certifications/{imp_uid}. */
 enum certification_field {
     CERTIFICATION_UNIQUE_KEY,
     CERTIFICATION_UNIQUE_IN_SITE,
@@ -29,7 +30,8 @@ enum certification_field {
 /* One bit per field. */
 typedef uint32_t certification_fields;
 #define CERTIFICATION_BIT(field) ((certification_fields)1 << (field))
-#define CERTIFICATION_ALWAYS (CERTIFICATION_BIT(CERTIFICATION_UNIQUE_KEY) | CERTIFICATION_BIT(CERTIFICATION_UNIQUE_IN_SITE))
+#define CERTIFICATION_ALWAYS                                                                                 \
+    (CERTIFICATION_BIT(CERTIFICATION_UNIQUE_KEY) | CERTIFICATION_BIT(CERTIFICATION_UNIQUE_IN_SITE))
 
 enum certification_type { CERTIFICATION_NULL, CERTIFICATION_TEXT, CERTIFICATION_NUMBER, CERTIFICATION_BOOL };
 
@@ -56,8 +58,8 @@ void certification_reset(struct certification *certification);
 void certification_cleanup(struct certification *certification);
 
 /* Keeps a text value; false when out of memory. */
-bool certification_keep_text(struct certification *certification, enum certification_field field, const char *text)
-    __attribute__((warn_unused_result));
+bool certification_keep_text(struct certification *certification, enum certification_field field,
+    const char *text) __attribute__((warn_unused_result));
 /* The kept text; NULL where the field is not a text. Borrowed until the next keep or reset. */
 const char *certification_text(const struct certification *certification, enum certification_field field);
 

@@ -1,4 +1,5 @@
-/* From an answer to a verdict. Pure; loop thread. The body holds personal data: nothing of it reaches an error text. */
+/* From an answer to a verdict. Pure; loop thread. The body holds personal data: nothing of it reaches an
+ * error text. */
 #include "worker/classify.h"
 
 #include <jansson.h>
@@ -19,7 +20,8 @@ void verdict_set(struct verdict *verdict, enum outcome outcome, enum reason reas
 static void classify_transport(const struct answer *answer, struct verdict *verdict)
 {
     if (answer->transport == TRANSPORT_TOO_LARGE)
-        verdict_set(verdict, OUTCOME_RETRY, REASON_BAD_RESPONSE, "the answer is too large: %s", answer->failure);
+        verdict_set(
+            verdict, OUTCOME_RETRY, REASON_BAD_RESPONSE, "the answer is too large: %s", answer->failure);
     else
         verdict_set(verdict, OUTCOME_RETRY, REASON_UNAVAILABLE, "%s", answer->failure);
 }
@@ -41,13 +43,15 @@ static void classify_status(const struct answer *answer, struct verdict *verdict
         verdict_set(verdict, OUTCOME_RETRY, REASON_BAD_RESPONSE, "HTTP %ld where 200 was expected", status);
 }
 
-static bool classify_keep(struct certification *certification, enum certification_field field, const json_t *value)
+static bool classify_keep(
+    struct certification *certification, enum certification_field field, const json_t *value)
 {
     certification->values[field] = (struct certification_value){.type = CERTIFICATION_NULL};
     enum certification_type type = certification_documented_type(field);
     if (type == CERTIFICATION_TEXT && json_is_string(value))
         return certification_keep_text(certification, field, json_string_value(value));
-    if ((type == CERTIFICATION_NUMBER && json_is_integer(value)) || (type == CERTIFICATION_BOOL && json_is_boolean(value)))
+    if ((type == CERTIFICATION_NUMBER && json_is_integer(value)) ||
+        (type == CERTIFICATION_BOOL && json_is_boolean(value)))
         certification->values[field] = (struct certification_value){
             .type = type,
             .number = type == CERTIFICATION_BOOL ? json_is_true(value) : json_integer_value(value),
@@ -62,7 +66,8 @@ static bool classify_keep_fields(
     certification->fields = fields;
     json_int_t certified_at = json_integer_value(json_object_get(response, "certified_at"));
     /* Beyond the year 9999 it is no time, and would overflow as milliseconds. */
-    certification->certified_at_s = certified_at > 0 && certified_at < INT64_C(253402300800) ? certified_at : 0;
+    certification->certified_at_s =
+        certified_at > 0 && certified_at < INT64_C(253402300800) ? certified_at : 0;
     for (enum certification_field field = 0; field < CERTIFICATION_FIELD_COUNT; field++)
         if ((fields & CERTIFICATION_BIT(field)) &&
             !classify_keep(certification, field, json_object_get(response, certification_name(field))))
@@ -84,8 +89,10 @@ static void classify_record(const json_t *response, const char *imp_uid, certifi
         return;
     }
     const json_t *unique_key = json_object_get(response, "unique_key");
-    if (!unique_key || json_is_null(unique_key) || (json_is_string(unique_key) && !json_string_length(unique_key)))
-        verdict_set(verdict, OUTCOME_REJECTED, REASON_NO_UNIQUE_KEY, "certified, but unique_key is absent or empty");
+    if (!unique_key || json_is_null(unique_key) ||
+        (json_is_string(unique_key) && !json_string_length(unique_key)))
+        verdict_set(
+            verdict, OUTCOME_REJECTED, REASON_NO_UNIQUE_KEY, "certified, but unique_key is absent or empty");
     else if (!json_is_string(unique_key))
         verdict_set(verdict, OUTCOME_RETRY, REASON_BAD_RESPONSE, "unique_key is not a string");
     else if (!classify_keep_fields(certification, fields, response))
@@ -99,12 +106,13 @@ static void classify_body(const struct answer *answer, const char *imp_uid, cert
     struct certification *certification, struct verdict *verdict)
 {
     json_error_t where;
-    json_t *body = json_loadb(answer->body ? answer->body : "", answer->body_size, JSON_REJECT_DUPLICATES, &where);
+    json_t *body =
+        json_loadb(answer->body ? answer->body : "", answer->body_size, JSON_REJECT_DUPLICATES, &where);
     const json_t *code = json_object_get(body, "code");
     const json_t *response = json_object_get(body, "response");
     if (!body)
-        verdict_set(verdict, OUTCOME_RETRY, REASON_BAD_RESPONSE, "the answer is not valid JSON (byte %d of %zu)",
-            where.position, answer->body_size);
+        verdict_set(verdict, OUTCOME_RETRY, REASON_BAD_RESPONSE,
+            "the answer is not valid JSON (byte %d of %zu)", where.position, answer->body_size);
     else if (!json_is_integer(code))
         verdict_set(verdict, OUTCOME_RETRY, REASON_BAD_RESPONSE, "the answer has no numeric code");
     else if (json_integer_value(code) != 0)

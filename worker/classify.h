@@ -6,15 +6,15 @@
 
 #include <stddef.h>
 
-/* The one place that decides what an answer of GET /certifications/{imp_uid} means, after the table of outcomes in the README.
- * Pure. Thread: loop. */
+/* The one place that decides what an answer of GET /certifications/{imp_uid} means, after the table of
+ * outcomes in the README. Pure. Thread: loop. */
 
 /* How the exchange itself went. */
 enum transport {
-    TRANSPORT_ANSWERED,    /* a whole HTTP answer came */
-    TRANSPORT_TIMEOUT,     /* no whole answer in time */
-    TRANSPORT_FAILED,      /* DNS, connection, TLS, or cut off in the middle */
-    TRANSPORT_TOO_LARGE,   /* the body was over the limit and cut off */
+    TRANSPORT_ANSWERED,  /* a whole HTTP answer came */
+    TRANSPORT_TIMEOUT,   /* no whole answer in time */
+    TRANSPORT_FAILED,    /* DNS, connection, TLS, or cut off in the middle */
+    TRANSPORT_TOO_LARGE, /* the body was over the limit and cut off */
 };
 
 struct answer {
@@ -27,11 +27,11 @@ struct answer {
 };
 
 enum outcome {
-    OUTCOME_VERIFIED, /* certification is filled: store it */
-    OUTCOME_RETRY,    /* passing trouble there: further tries make sense within seconds */
-    OUTCOME_LATER,    /* not finished yet: only a longer wait can help */
-    OUTCOME_REJECTED, /* for good */
-    OUTCOME_THROTTLED, /* 429: wait, without spending a try */
+    OUTCOME_VERIFIED,     /* certification is filled: store it */
+    OUTCOME_RETRY,        /* passing trouble there: further tries make sense within seconds */
+    OUTCOME_LATER,        /* not finished yet: only a longer wait can help */
+    OUTCOME_REJECTED,     /* for good */
+    OUTCOME_THROTTLED,    /* 429: wait, without spending a try */
     OUTCOME_UNAUTHORIZED, /* 401: the token is not accepted */
 };
 
@@ -47,8 +47,8 @@ struct verdict {
 void verdict_set(struct verdict *verdict, enum outcome outcome, enum reason reason, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Judges an answer to a question for imp_uid. Where it is VERIFIED, certification holds the fields asked for, and the time of verification is
- * left to the caller. */
+/* Judges an answer to a question for imp_uid. Where it is VERIFIED, certification holds the fields asked for,
+ * and the time of verification is left to the caller. */
 void classify(const struct answer *answer, const char *imp_uid, certification_fields fields,
     struct certification *certification, struct verdict *verdict);
 

@@ -1,7 +1,8 @@
 /* From a certification to BSON. Any thread. */
 #include "worker/document.h"
 
-static bool document_value(bson_t *bson, const struct certification *certification, enum certification_field field)
+static bool document_value(
+    bson_t *bson, const struct certification *certification, enum certification_field field)
 {
     const char *name = certification_name(field);
     const struct certification_value *value = &certification->values[field];
@@ -24,10 +25,10 @@ static bool document_fields(bson_t *bson, const struct certification *certificat
         if ((certification->fields & CERTIFICATION_BIT(field)) && !document_value(bson, certification, field))
             return false;
     return BSON_APPEND_BOOL(bson, "certified", true) &&
-        (certification->certified_at_s
-                ? BSON_APPEND_DATE_TIME(bson, "certified_at", certification->certified_at_s * 1000)
-                : BSON_APPEND_NULL(bson, "certified_at")) &&
-        BSON_APPEND_DATE_TIME(bson, "verified_at", certification->verified_at_ms);
+           (certification->certified_at_s
+                   ? BSON_APPEND_DATE_TIME(bson, "certified_at", certification->certified_at_s * 1000)
+                   : BSON_APPEND_NULL(bson, "certified_at")) &&
+           BSON_APPEND_DATE_TIME(bson, "verified_at", certification->verified_at_ms);
 }
 
 bool document_selector(bson_t *bson, const char *imp_uid)
@@ -44,5 +45,5 @@ bool document_update(bson_t *bson, const struct certification *certification)
 {
     bson_t set;
     return BSON_APPEND_DOCUMENT_BEGIN(bson, "$set", &set) && document_fields(&set, certification) &&
-        bson_append_document_end(bson, &set);
+           bson_append_document_end(bson, &set);
 }

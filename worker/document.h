@@ -6,9 +6,8 @@
 #include <bson/bson.h>
 
 /* The document of a certification:
- *   {_id: <imp_uid>, unique_key, unique_in_site (null where absent), certified: true, certified_at: Date or null,
- *    verified_at: Date, and each further field asked for (null where absent)}
- * Pure. Thread: any. */
+ *   {_id: <imp_uid>, unique_key, unique_in_site (null where absent), certified: true, certified_at: Date or
+ * null, verified_at: Date, and each further field asked for (null where absent)} Pure. Thread: any. */
 
 /* The whole document, to insert. Appends to an initialised bson. */
 bool document_insert(bson_t *bson, const char *imp_uid, const struct certification *certification);

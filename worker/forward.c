@@ -1,5 +1,5 @@
-/* The producer of one worker, for the dead letter queue. Loop thread: delivery reports run inside our polls. Owns the producer, and the
- * lists of jobs on their way, to be sent again, and handed over. */
+/* The producer of one worker, for the dead letter queue. Loop thread: delivery reports run inside our polls.
+ * Owns the producer, and the lists of jobs on their way, to be sent again, and handed over. */
 #include "worker/forward.h"
 
 #include "common/backoff.h"
@@ -51,10 +51,12 @@ static void forward_again(struct forward *forward, struct job *job, const char *
     job->due_ns = clock_ns() + backoff_delay(&forward->backoff, ++job->deliveries_failed);
     job_move(job, &forward->sent, NULL, JOB_FORWARDING);
     if (!heap_push(&forward->again, job->due_ns, job))
-        job_move(job, NULL, &forward->sent, JOB_FORWARDING); /* out of memory: held until the process restarts */
+        job_move(
+            job, NULL, &forward->sent, JOB_FORWARDING); /* out of memory: held until the process restarts */
 }
 
-/* The record as it came; an event without a valid imp_uid has its origin as the key, since its own key tells nothing. */
+/* The record as it came; an event without a valid imp_uid has its origin as the key, since its own key tells
+ * nothing. */
 static rd_kafka_resp_err_t forward_produce(struct forward *forward, struct job *job)
 {
     struct letter letter = forward_letter(job);
@@ -70,7 +72,8 @@ static rd_kafka_resp_err_t forward_produce(struct forward *forward, struct job *
         {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = forward->topic},
         {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {.ptr = (void *)(uintptr_t)key, .size = strlen(key)}},
         {.vtype = RD_KAFKA_VTYPE_VALUE,
-            .u.mem = {.ptr = (void *)(uintptr_t)(job->has_value ? value : NULL), .size = job->has_value ? size : 0}},
+            .u.mem = {.ptr = (void *)(uintptr_t)(job->has_value ? value : NULL),
+                .size = job->has_value ? size : 0}},
         {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
         {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = job},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
@@ -106,12 +109,13 @@ static void forward_on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *
     job_move(job, &forward->sent, &forward->done, JOB_FORWARDING);
 }
 
-/* No idempotence: a dead letter written twice is harmless, since the newest of a key counts, and an idempotent producer can fail for
- * good in ways that only a restart mends. */
+/* No idempotence: a dead letter written twice is harmless, since the newest of a key counts, and an
+ * idempotent producer can fail for good in ways that only a restart mends. */
 static rd_kafka_conf_t *forward_conf(const struct settings *settings, struct error *error)
 {
     static const struct kafka_property defaults[] = {
         {"linger.ms", "5"},
+        {"partitioner", "murmur2_random"}, /* as impcert-publish and Java clients place keys */
         {"message.timeout.ms", "30000"},
         {"queue.buffering.max.kbytes", "65536"},
         {NULL, NULL},
@@ -124,7 +128,8 @@ static rd_kafka_conf_t *forward_conf(const struct settings *settings, struct err
     return kafka_conf_new(settings, defaults, fixed, error);
 }
 
-static bool forward_connect(struct forward *forward, const struct settings *settings, int wake_fd, struct error *error)
+static bool forward_connect(
+    struct forward *forward, const struct settings *settings, int wake_fd, struct error *error)
 {
     rd_kafka_conf_t *conf = forward_conf(settings, error);
     if (!conf)

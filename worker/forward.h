@@ -9,8 +9,9 @@
 
 #include <stdint.h>
 
-/* Hands failed events to another topic, byte for byte, with the headers of letter.h. An event counts as handed over when all in-sync
- * replicas have it; until then it is sent again and again, with backoff. Thread: loop. */
+/* Hands failed events to another topic, byte for byte, with the headers of letter.h. An event counts as
+ * handed over when all in-sync replicas have it; until then it is sent again and again, with backoff. Thread:
+ * loop. */
 struct forward;
 
 /* wake_fd is signalled when delivery reports are ready. Everything is borrowed for its life. */

@@ -1,5 +1,5 @@
-/* HTTP calls on one curl multi handle. Loop thread. Owns the easy handles, each inside a struct http_call that is idle or
- * running. */
+/* HTTP calls on one curl multi handle. Loop thread. Owns the easy handles, each inside a struct http_call
+ * that is idle or running. */
 #include "worker/http.h"
 
 #include "common/buf.h"
@@ -13,15 +13,15 @@
 #include <sys/queue.h>
 
 /* A record is one to two KiB: small buffers let thousands be in flight. */
-enum { RECEIVE_BUFFER = 4096, BODY_KEEP = 4096 };
+enum { RECEIVE_BUFFER = 2048, BODY_KEEP = 4096 };
 
 struct http_call {
-    CURL *easy;                /* owned; options that never change are set once */
+    CURL *easy;                 /* owned; options that never change are set once */
     struct curl_slist *headers; /* owned; carries the token of token_serial */
-    uint64_t token_serial;     /* 0: no token */
-    struct buf body;           /* the answer's */
-    bool too_large;            /* the body was cut off */
-    bool posts;                /* the easy handle is set up for POST */
+    uint64_t token_serial;      /* 0: no token */
+    struct buf body;            /* the answer's */
+    bool too_large;             /* the body was cut off */
+    bool posts;                 /* the easy handle is set up for POST */
     char failure[CURL_ERROR_SIZE];
     http_done done;
     void *context;
@@ -89,17 +89,17 @@ static bool http_call_set_up(struct http_call *call, const struct http_config *c
 {
     CURL *easy = call->easy;
     return curl_easy_setopt(easy, CURLOPT_PRIVATE, call) == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->failure) == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_USERAGENT, "impcert/" IMPCERT_VERSION) == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS) == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L) == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER) == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)config->timeout_ms) == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)config->connect_timeout_ms) == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, http_on_body) == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_WRITEDATA, call) == CURLE_OK;
+           curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->failure) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_USERAGENT, "impcert/" IMPCERT_VERSION) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)config->timeout_ms) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)config->connect_timeout_ms) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, http_on_body) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_WRITEDATA, call) == CURLE_OK;
 }
 
 static struct http_call *http_call_new(const struct http_config *config)
@@ -168,8 +168,8 @@ static bool http_call_authorize(struct http_call *call, const struct http_reques
     char authorization[1024];
     if (request->token)
         snprintf(authorization, sizeof authorization, "Authorization: Bearer %s", request->token);
-    struct curl_slist *headers =
-        curl_slist_append(NULL, request->json ? "Content-Type: application/json" : "Accept: application/json");
+    struct curl_slist *headers = curl_slist_append(
+        NULL, request->json ? "Content-Type: application/json" : "Accept: application/json");
     if (headers && request->token && !curl_slist_append(headers, authorization)) {
         curl_slist_free_all(headers);
         headers = NULL;
@@ -189,7 +189,7 @@ static bool http_call_method(struct http_call *call, const char *json)
         return curl_easy_setopt(call->easy, CURLOPT_COPYPOSTFIELDS, json) == CURLE_OK;
     /* Also drops the copy of an earlier body. */
     return !call->posts || (curl_easy_setopt(call->easy, CURLOPT_COPYPOSTFIELDS, NULL) == CURLE_OK &&
-        curl_easy_setopt(call->easy, CURLOPT_HTTPGET, 1L) == CURLE_OK);
+                               curl_easy_setopt(call->easy, CURLOPT_HTTPGET, 1L) == CURLE_OK);
 }
 
 size_t http_url(char *out, size_t size, const char *base, const char *path)
@@ -274,8 +274,8 @@ static void http_act(struct http *http, int fd, int events)
 
 void http_ready(struct http *http, int fd, uint32_t events)
 {
-    int action = (events & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0) | (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
-        (events & EPOLLERR ? CURL_CSELECT_ERR : 0);
+    int action = (events & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0) |
+                 (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) | (events & EPOLLERR ? CURL_CSELECT_ERR : 0);
     http_act(http, fd, action);
 }
 

@@ -6,9 +6,10 @@
 
 #include <stdint.h>
 
-/* HTTP calls on one curl multi handle, driven by the worker's epoll through curl_multi_socket_action, so that a turn costs what
- * is ready and not what is in flight. Connections are kept alive, HTTP/2 is used where TLS offers it, redirects are not followed, bodies
- * are cut off at HTTP_BODY_LIMIT, and easy handles are reused. Thread: loop. */
+/* HTTP calls on one curl multi handle, driven by the worker's epoll through curl_multi_socket_action, so that
+ * a turn costs what is ready and not what is in flight. Connections are kept alive, HTTP/2 is used where TLS
+ * offers it, redirects are not followed, bodies are cut off at HTTP_BODY_LIMIT, and easy handles are reused.
+ * Thread: loop. */
 #define HTTP_BODY_LIMIT (256 * 1024)
 
 struct http;
@@ -19,7 +20,8 @@ struct http_config {
     int64_t connections;        /* most connections kept open */
 };
 
-/* Runs once a call, from http_ready or http_turn. The answer is borrowed until it returns. It may start new calls. */
+/* Runs once a call, from http_ready or http_turn. The answer is borrowed until it returns. It may start new
+ * calls. */
 typedef void (*http_done)(void *context, void *subject, const struct answer *answer);
 
 struct http_request {
@@ -41,8 +43,8 @@ void http_close(struct http *http);
 bool http_start(struct http *http, const struct http_request *request, struct error *error)
     __attribute__((warn_unused_result));
 
-/* Joins a base URL and a path without a leading slash, with exactly one slash between them. Returns the length, or 0 where
- * out is too small. */
+/* Joins a base URL and a path without a leading slash, with exactly one slash between them. Returns the
+ * length, or 0 where out is too small. */
 size_t http_url(char *out, size_t size, const char *base, const char *path);
 
 /* epoll reported events on one of curl's sockets. */

@@ -3,8 +3,8 @@
 
 #include "worker/job.h"
 
-/* The jobs in flight by imp_uid, so that the same imp_uid in flight twice is verified once: the first job leads, later ones
- * are its twins and end as it does. Thread: loop. */
+/* The jobs in flight by imp_uid, so that the same imp_uid in flight twice is verified once: the first job
+ * leads, later ones are its twins and end as it does. Thread: loop. */
 struct inflight {
     struct job *leaders; /* uthash, by imp_uid */
 };

@@ -1,4 +1,5 @@
-/* The consumer of one worker. Loop thread: librdkafka runs its callbacks inside our polls. Owns the consumer and the assignment. */
+/* The consumer of one worker. Loop thread: librdkafka runs its callbacks inside our polls. Owns the consumer
+ * and the assignment. */
 #include "worker/intake.h"
 
 #include "common/clock.h"
@@ -11,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Pausing throws the prefetched records away (librdkafka issue 2703), so a short moment without room is simply waited out. */
+/* Pausing throws the prefetched records away (librdkafka issue 2703), so a short moment without room is
+ * simply waited out. */
 #define INTAKE_PAUSE_AFTER (CLOCK_S / 2)
 #define INTAKE_COMMIT_EVERY CLOCK_S
 /* librdkafka holds all partitions back until a revocation is answered, so it is answered soon. */
@@ -36,9 +38,9 @@ struct intake {
     rd_kafka_topic_partition_list_t *revoked; /* owned; to give up once their jobs have ended; NULL: none */
     int64_t revoke_by_ns;
 
-    bool joined;         /* has had an assignment, even an empty one */
-    bool topic_fault;    /* fault is about the topic, and ends with the next assignment */
-    char fault[256];     /* what Kafka last complained of */
+    bool joined;          /* has had an assignment, even an empty one */
+    bool topic_fault;     /* fault is about the topic, and ends with the next assignment */
+    char fault[256];      /* what Kafka last complained of */
     struct error failure; /* set: can't go on */
 };
 
@@ -148,7 +150,8 @@ static void intake_on_error(rd_kafka_t *consumer, int code, const char *reason, 
         log_debug("kafka error", LOG_TEXT("error", reason));
 }
 
-/* librdkafka tells of a lost broker, but not of one that is back; its statistics do (STATISTICS.md, cgrp.state). */
+/* librdkafka tells of a lost broker, but not of one that is back; its statistics do (STATISTICS.md,
+ * cgrp.state). */
 static int intake_on_statistics(rd_kafka_t *consumer, char *text, size_t size, void *context)
 {
     (void)consumer;
@@ -170,11 +173,14 @@ static rd_kafka_conf_t *intake_conf(const struct settings *settings, struct erro
     static const struct kafka_property defaults[] = {
         {"auto.offset.reset", "earliest"}, /* without a committed offset no event may be passed over */
         {"session.timeout.ms", "45000"},
-        {"queued.min.messages", "4000"}, /* a partition; fetches ahead are bounded so that a backlog costs no memory */
-        {"queued.max.messages.kbytes", "2048"},
-        {"fetch.max.bytes", "2097152"},
-        {"max.partition.fetch.bytes", "262144"},
-        {"message.max.bytes", "1048576"},
+        /* Records fetched ahead cost librdkafka about 500 bytes each, and fetched batches are counted
+         * compressed: fetches are small so that a backlog costs little memory. A record larger than a fetch
+         * still comes (KIP-74). */
+        {"queued.min.messages", "1000"},
+        {"queued.max.messages.kbytes", "1024"},
+        {"max.partition.fetch.bytes", "65536"},
+        {"fetch.max.bytes", "262144"},
+        {"message.max.bytes", "262144"}, /* of a consumer, only the floor of fetch.max.bytes */
         {"fetch.wait.max.ms", "100"},
         {"topic.metadata.refresh.interval.ms", "10000"},
         {NULL, NULL},
@@ -198,10 +204,11 @@ static bool intake_subscribe(struct intake *intake, const char *topic, struct er
     rd_kafka_resp_err_t result = rd_kafka_subscribe(intake->consumer, topics);
     rd_kafka_topic_partition_list_destroy(topics);
     return result == RD_KAFKA_RESP_ERR_NO_ERROR ||
-        error_set(error, "subscribing to %s: %s", topic, rd_kafka_err2str(result));
+           error_set(error, "subscribing to %s: %s", topic, rd_kafka_err2str(result));
 }
 
-static bool intake_connect(struct intake *intake, const struct settings *settings, int wake_fd, struct error *error)
+static bool intake_connect(
+    struct intake *intake, const struct settings *settings, int wake_fd, struct error *error)
 {
     rd_kafka_conf_t *conf = intake_conf(settings, error);
     if (!conf)
@@ -317,9 +324,10 @@ static struct partition *intake_partition(struct intake *intake, const rd_kafka_
     return intake->last;
 }
 
-/* A record outside the assignment, or not beyond the last one, will come (or came) elsewhere: it is left alone. */
-static void intake_take(
-    struct intake *intake, struct job_pool *pool, rd_kafka_message_t *message, struct job_list *arrived, int64_t now_ns)
+/* A record outside the assignment, or not beyond the last one, will come (or came) elsewhere: it is left
+ * alone. */
+static void intake_take(struct intake *intake, struct job_pool *pool, rd_kafka_message_t *message,
+    struct job_list *arrived, int64_t now_ns)
 {
     struct partition *partition = intake_partition(intake, message);
     if (!partition || partition->state != PARTITION_ASSIGNED)
@@ -349,7 +357,8 @@ static void intake_serve_revocation(struct intake *intake, int64_t now_ns)
         intake_give_up(intake);
 }
 
-void intake_turn(struct intake *intake, struct job_pool *pool, size_t room, struct job_list *arrived, int64_t now_ns)
+void intake_turn(
+    struct intake *intake, struct job_pool *pool, size_t room, struct job_list *arrived, int64_t now_ns)
 {
     size_t taken = 0;
     intake->has_more = true;

@@ -9,19 +9,21 @@
 
 #include <stdint.h>
 
-/* The consumer: records in, offsets out. Only the end of the unbroken finished run of a partition is committed, once a second, when a
- * partition is given up, and at the end. Thread: loop. */
+/* The consumer: records in, offsets out. Only the end of the unbroken finished run of a partition is
+ * committed, once a second, when a partition is given up, and at the end. Thread: loop. */
 struct intake;
 
-/* Subscribes; never waits for a broker. wake_fd is signalled when records or callbacks are ready. Everything is borrowed for its life. */
+/* Subscribes; never waits for a broker. wake_fd is signalled when records or callbacks are ready. Everything
+ * is borrowed for its life. */
 struct intake *intake_open(const struct settings *settings, int wake_fd, struct health_part *health,
     struct metrics *metrics, struct error *error);
 /* Leaves the group. All jobs must have ended. NULL is fine. */
 void intake_close(struct intake *intake);
 
-/* Takes up to room records as jobs onto arrived, serves rebalances and commits what is due. Without room the partitions are paused after a
- * moment, and go on when there is plenty of room again. */
-void intake_turn(struct intake *intake, struct job_pool *pool, size_t room, struct job_list *arrived, int64_t now_ns);
+/* Takes up to room records as jobs onto arrived, serves rebalances and commits what is due. Without room the
+ * partitions are paused after a moment, and go on when there is plenty of room again. */
+void intake_turn(
+    struct intake *intake, struct job_pool *pool, size_t room, struct job_list *arrived, int64_t now_ns);
 /* Whether the last turn left records behind for want of room. */
 bool intake_has_more(const struct intake *intake);
 

@@ -114,7 +114,7 @@ bool job_set_record(struct job *job, rd_kafka_message_t *message)
     if (rd_kafka_message_detach_headers(message, &job->headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
         job->headers = NULL;
     return buf_append(&job->record, message->key, message->key_len) &&
-        buf_append(&job->record, message->payload, message->len);
+           buf_append(&job->record, message->payload, message->len);
 }
 
 const char *job_key(const struct job *job, size_t *size)

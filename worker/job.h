@@ -33,8 +33,8 @@ struct job {
     int64_t offset;
     struct buf record; /* key, then value */
     size_t key_size;
-    bool has_key, has_value;       /* a null key or value is not an empty one */
-    rd_kafka_headers_t *headers;   /* owned; NULL: none */
+    bool has_key, has_value;     /* a null key or value is not an empty one */
+    rd_kafka_headers_t *headers; /* owned; NULL: none */
 
     /* the event */
     char imp_uid[EVENT_IMP_UID_SIZE]; /* empty: the record holds no valid event */
@@ -43,24 +43,24 @@ struct job {
 
     /* progress */
     enum job_state state;
-    int attempts;             /* tries spent */
-    int throttled;            /* answers of 429 in a row, which spend no try */
-    int deliveries_failed;    /* failed tries to forward it */
-    bool token_renewed;       /* a 401 has been answered with a new token already */
-    int64_t first_failed_ms;  /* wall time; 0: it has not failed */
-    int64_t due_ns;           /* WAITING, FORWARDING: when to go on */
-    int64_t begun_ns;         /* when it was received */
-    int64_t asked_ns;         /* VERIFYING: when its call was started */
-    uint64_t token_serial;    /* VERIFYING: which token its call carries */
-    struct verdict verdict;   /* of the last try */
+    int attempts;                       /* tries spent */
+    int throttled;                      /* answers of 429 in a row, which spend no try */
+    int deliveries_failed;              /* failed tries to forward it */
+    bool token_renewed;                 /* a 401 has been answered with a new token already */
+    int64_t first_failed_ms;            /* wall time; 0: it has not failed */
+    int64_t due_ns;                     /* WAITING, FORWARDING: when to go on */
+    int64_t begun_ns;                   /* when it was received */
+    int64_t asked_ns;                   /* VERIFYING: when its call was started */
+    uint64_t token_serial;              /* VERIFYING: which token its call carries */
+    struct verdict verdict;             /* of the last try */
     struct certification certification; /* once VERIFIED */
 
     TAILQ_ENTRY(job) link; /* of the list it is on */
     LIST_ENTRY(job) extra; /* the pool's */
 };
 
-/* A free list with a fixed number of jobs made at the start; beyond it jobs are made and freed one by one, which only happens
- * when a record slips in behind a pause. Thread: loop. */
+/* A free list with a fixed number of jobs made at the start; beyond it jobs are made and freed one by one,
+ * which only happens when a record slips in behind a pause. Thread: loop. */
 struct job_pool;
 struct job_pool *job_pool_new(size_t count);
 /* Frees all jobs, wherever they are. NULL is fine. */

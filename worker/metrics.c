@@ -1,4 +1,5 @@
-/* The worker's numbers and their page. Counters are relaxed atomics: each is right by itself, and no two need to agree. */
+/* The worker's numbers and their page. Counters are relaxed atomics: each is right by itself, and no two need
+ * to agree. */
 #include "worker/metrics.h"
 
 #include "common/clock.h"
@@ -21,9 +22,12 @@ static const struct {
     [METRIC_TOKEN_REQUESTS] = {"impcert_token_requests_total", "Requests for an access token."},
     [METRIC_TOKEN_FAILURES] = {"impcert_token_failures_total", "Requests that brought no access token."},
     [METRIC_STORE_BATCHES] = {"impcert_store_batches_total", "Batches written to MongoDB."},
-    [METRIC_STORE_UPDATES] = {"impcert_store_updates_total", "Documents that were there already and were updated."},
-    [METRIC_STORE_FAILURES] = {"impcert_store_failures_total", "Writes that MongoDB did not acknowledge and that were repeated."},
-    [METRIC_FORWARD_FAILURES] = {"impcert_forward_failures_total", "Records that Kafka did not acknowledge and that were sent again."},
+    [METRIC_STORE_UPDATES] = {"impcert_store_updates_total",
+        "Documents that were there already and were updated."},
+    [METRIC_STORE_FAILURES] = {"impcert_store_failures_total",
+        "Writes that MongoDB did not acknowledge and that were repeated."},
+    [METRIC_FORWARD_FAILURES] = {"impcert_forward_failures_total",
+        "Records that Kafka did not acknowledge and that were sent again."},
     [METRIC_COMMITS] = {"impcert_commits_total", "Offset commits sent."},
     [METRIC_COMMIT_FAILURES] = {"impcert_commit_failures_total", "Offset commits that failed."},
     [METRIC_REBALANCES] = {"impcert_rebalances_total", "Assignments and revocations of partitions."},
@@ -39,7 +43,8 @@ static const struct {
     const char *help;
 } reason_table[METRIC_BY_REASON_COUNT] = {
     [METRIC_FAILED_TRIES] = {"impcert_failed_tries_total", "Tries that failed, by reason."},
-    [METRIC_DEAD_LETTERED] = {"impcert_events_dead_lettered_total", "Events put on the dead letter queue, by reason."},
+    [METRIC_DEAD_LETTERED] = {"impcert_events_dead_lettered_total",
+        "Events put on the dead letter queue, by reason."},
 };
 
 static const struct {
@@ -52,7 +57,8 @@ static const struct {
 };
 
 /* Upper bounds in milliseconds. */
-static const int64_t bucket_ms[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 30000, 60000};
+static const int64_t bucket_ms[] = {
+    1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 30000, 60000};
 enum { BUCKETS = sizeof bucket_ms / sizeof bucket_ms[0] };
 
 struct histogram_data {
@@ -124,14 +130,16 @@ static bool page_values(struct metrics *const *workers, size_t count, struct buf
         for (size_t i = 0; i < count; i++)
             sum += atomic_load_explicit(&workers[i]->values[metric], memory_order_relaxed);
         const char *name = metric_table[metric].name;
-        if (!page_head(page, name, metric_table[metric].help, metric < METRIC_IN_FLIGHT ? "counter" : "gauge") ||
+        if (!page_head(
+                page, name, metric_table[metric].help, metric < METRIC_IN_FLIGHT ? "counter" : "gauge") ||
             !buf_format(page, "%s %" PRIu64 "\n", name, sum))
             return false;
     }
     return true;
 }
 
-static bool page_reasons(struct metrics *const *workers, size_t count, struct buf *page, enum metric_by_reason metric)
+static bool page_reasons(
+    struct metrics *const *workers, size_t count, struct buf *page, enum metric_by_reason metric)
 {
     const char *name = reason_table[metric].name;
     if (!page_head(page, name, reason_table[metric].help, "counter"))
@@ -146,7 +154,8 @@ static bool page_reasons(struct metrics *const *workers, size_t count, struct bu
     return true;
 }
 
-static bool page_histogram(struct metrics *const *workers, size_t count, struct buf *page, enum histogram histogram)
+static bool page_histogram(
+    struct metrics *const *workers, size_t count, struct buf *page, enum histogram histogram)
 {
     const char *name = histogram_table[histogram].name;
     if (!page_head(page, name, histogram_table[histogram].help, "histogram"))
@@ -154,7 +163,8 @@ static bool page_histogram(struct metrics *const *workers, size_t count, struct 
     uint64_t running = 0, sum_ns = 0;
     for (size_t bucket = 0; bucket <= BUCKETS; bucket++) {
         for (size_t i = 0; i < count; i++)
-            running += atomic_load_explicit(&workers[i]->histograms[histogram].buckets[bucket], memory_order_relaxed);
+            running += atomic_load_explicit(
+                &workers[i]->histograms[histogram].buckets[bucket], memory_order_relaxed);
         char bound[24] = "+Inf";
         if (bucket < BUCKETS)
             snprintf(bound, sizeof bound, "%g", (double)bucket_ms[bucket] / 1000);
@@ -184,12 +194,13 @@ static bool page_process(struct metrics *const *workers, size_t count, struct bu
     int64_t oldest = clock_ns();
     for (size_t i = 0; i < count; i++)
         oldest = metrics_last_turn_ns(workers[i]) < oldest ? metrics_last_turn_ns(workers[i]) : oldest;
-    return page_head(page, "impcert_loop_age_seconds", "Time since the slowest worker's loop turned.", "gauge") &&
-        buf_format(page, "impcert_loop_age_seconds %.3f\n", (double)(clock_ns() - oldest) / 1e9) &&
-        page_head(page, "process_resident_memory_bytes", "Resident memory.", "gauge") &&
-        buf_format(page, "process_resident_memory_bytes %" PRIu64 "\n", resident_bytes()) &&
-        page_head(page, "impcert_build_info", "Always 1; the label tells the version.", "gauge") &&
-        buf_format(page, "impcert_build_info{version=\"" IMPCERT_VERSION "\"} 1\n");
+    return page_head(
+               page, "impcert_loop_age_seconds", "Time since the slowest worker's loop turned.", "gauge") &&
+           buf_format(page, "impcert_loop_age_seconds %.3f\n", (double)(clock_ns() - oldest) / 1e9) &&
+           page_head(page, "process_resident_memory_bytes", "Resident memory.", "gauge") &&
+           buf_format(page, "process_resident_memory_bytes %" PRIu64 "\n", resident_bytes()) &&
+           page_head(page, "impcert_build_info", "Always 1; the label tells the version.", "gauge") &&
+           buf_format(page, "impcert_build_info{version=\"" IMPCERT_VERSION "\"} 1\n");
 }
 
 bool metrics_page(struct metrics *const *workers, size_t count, struct buf *page)

@@ -7,8 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The numbers of one worker, as Prometheus shows them. Written without locks by the worker's threads, read by the main thread. Names, units
- * and meanings: the table in metrics.c. No label ever holds an imp_uid. Thread: any. */
+/* The numbers of one worker, as Prometheus shows them. Written without locks by the worker's threads, read by
+ * the main thread. Names, units and meanings: the table in metrics.c. No label ever holds an imp_uid. Thread:
+ * any. */
 enum metric {
     METRIC_CONSUMED,
     METRIC_STORED,
@@ -24,7 +25,7 @@ enum metric {
     METRIC_COMMIT_FAILURES,
     METRIC_REBALANCES,
     METRIC_PAUSES,
-    METRIC_IN_FLIGHT,  /* gauges from here on */
+    METRIC_IN_FLIGHT, /* gauges from here on */
     METRIC_WAITING,
     METRIC_STORING,
     METRIC_PARTITIONS,

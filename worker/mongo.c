@@ -3,8 +3,8 @@
 
 #include "common/log.h"
 
-/* A write that hangs is repeated elsewhere sooner than with the driver's 5 minutes (socketTimeoutMS), and a server that is away is
- * named sooner than after 30 s; the URI's own values win. */
+/* A write that hangs is repeated elsewhere sooner than with the driver's 5 minutes (socketTimeoutMS), and a
+ * server that is away is named sooner than after 30 s; the URI's own values win. */
 enum { SELECTION_TIMEOUT_MS = 3000, CONNECT_TIMEOUT_MS = 3000, SOCKET_TIMEOUT_MS = 20000 };
 
 static void mongo_on_log(mongoc_log_level_t level, const char *domain, const char *message, void *context)
@@ -28,7 +28,8 @@ static bool mongo_write_concern(mongoc_uri_t *uri, struct error *error)
 {
     const mongoc_write_concern_t *given = mongoc_uri_get_write_concern(uri);
     if (!mongoc_write_concern_is_acknowledged(given))
-        return error_set(error, "MONGODB_URI: w=0 asks for unacknowledged writes; events would be lost: expected w=majority");
+        return error_set(error,
+            "MONGODB_URI: w=0 asks for unacknowledged writes; events would be lost: expected w=majority");
     if (!mongoc_write_concern_is_default(given)) {
         if (!mongoc_write_concern_get_wmajority(given))
             log_warn("MONGODB_URI asks for less than w=majority: a failover can lose stored documents");

@@ -6,8 +6,9 @@
 
 #include <mongoc/mongoc.h>
 
-/* The process's one pool of MongoDB clients: one set of monitors for all workers' store threads. Writes wait for a majority unless the URI
- * asks for another write concern; unacknowledged writes are refused. Thread: main; popping clients from the pool: any. */
+/* The process's one pool of MongoDB clients: one set of monitors for all workers' store threads. Writes wait
+ * for a majority unless the URI asks for another write concern; unacknowledged writes are refused. Thread:
+ * main; popping clients from the pool: any. */
 mongoc_client_pool_t *mongo_open(const struct settings *settings, struct error *error);
 /* All clients must be back in the pool. NULL is fine. */
 void mongo_close(mongoc_client_pool_t *pool);

@@ -1,5 +1,5 @@
-/* The store: the loop thread gathers batches and hands them to a few threads that write them. Owns the threads and the two queues; a batch
- * belongs to the thread that holds it. */
+/* The store: the loop thread gathers batches and hands them to a few threads that write them. Owns the
+ * threads and the two queues; a batch belongs to the thread that holds it. */
 #include "worker/store.h"
 
 #include "common/backoff.h"
@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Two batches under way keep MongoDB busy while replies travel; a few ms of age let a batch fill, unless all threads are busy,
- * when it fills anyway. */
+/* Two batches under way keep MongoDB busy while replies travel; a few ms of age let a batch fill, unless all
+ * threads are busy, when it fills anyway. */
 enum { STORE_THREADS = 2 };
 #define STORE_LINGER (5 * CLOCK_MS)
 #define STORE_BACKOFF_BASE (100 * CLOCK_MS)
@@ -105,7 +105,8 @@ static void *store_thread(void *context)
     struct backoff backoff;
     backoff_init(&backoff, STORE_BACKOFF_BASE, STORE_BACKOFF_MAX);
     mongoc_client_t *client = mongoc_client_pool_pop(store->clients);
-    mongoc_collection_t *collection = mongoc_client_get_collection(client, store->database, store->collection);
+    mongoc_collection_t *collection =
+        mongoc_client_get_collection(client, store->database, store->collection);
     store_greet(store, client, &backoff);
     if (pthread_equal(pthread_self(), store->threads[0]) && !store_closed(store))
         store_ensure_index(store, client);
@@ -135,7 +136,7 @@ struct store *store_open(const struct settings *settings, mongoc_client_pool_t *
     store->work = chan_new(-1);
     store->done = chan_new(wake_fd);
     while (store->work && store->done && store->started < STORE_THREADS &&
-        pthread_create(&store->threads[store->started], NULL, store_thread, store) == 0)
+           pthread_create(&store->threads[store->started], NULL, store_thread, store) == 0)
         store->started++;
     if (store->started == STORE_THREADS)
         return store;
@@ -174,8 +175,8 @@ void store_add(struct store *store, struct job *job, int64_t now_ns)
 
 static bool store_due(const struct store *store, int64_t now_ns)
 {
-    return store->filling_count >= BATCH_MAX ||
-        (store->filling_count && store->busy < STORE_THREADS && now_ns - store->filling_since_ns >= STORE_LINGER);
+    return store->filling_count >= BATCH_MAX || (store->filling_count && store->busy < STORE_THREADS &&
+                                                    now_ns - store->filling_since_ns >= STORE_LINGER);
 }
 
 /* Out of memory, the jobs stay where they are and the next turn tries again. */
@@ -206,7 +207,8 @@ void store_turn(struct store *store, int64_t now_ns)
 
 int64_t store_due_ns(const struct store *store)
 {
-    return store->filling_count && store->busy < STORE_THREADS ? store->filling_since_ns + STORE_LINGER : CLOCK_NEVER;
+    return store->filling_count && store->busy < STORE_THREADS ? store->filling_since_ns + STORE_LINGER
+                                                               : CLOCK_NEVER;
 }
 
 bool store_busy(const struct store *store)

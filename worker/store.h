@@ -9,15 +9,16 @@
 #include <mongoc/mongoc.h>
 #include <stdint.h>
 
-/* Documents into MongoDB, by a small pool of threads that write whole batches. A batch is retried until MongoDB has taken or
- * refused each document; nothing is dropped while MongoDB is away. */
+/* Documents into MongoDB, by a small pool of threads that write whole batches. A batch is retried until
+ * MongoDB has taken or refused each document; nothing is dropped while MongoDB is away. */
 struct store;
 
-/* Starts the threads. wake_fd is signalled when jobs come back. Everything is borrowed for its life. Thread: loop. */
+/* Starts the threads. wake_fd is signalled when jobs come back. Everything is borrowed for its life. Thread:
+ * loop. */
 struct store *store_open(const struct settings *settings, mongoc_client_pool_t *clients, int wake_fd,
     struct health_part *health, struct metrics *metrics, struct error *error);
-/* Waits for the threads, which give up batches that MongoDB does not take; jobs inside are forgotten: the caller owns them all. NULL is
- * fine. Thread: loop. */
+/* Waits for the threads, which give up batches that MongoDB does not take; jobs inside are forgotten: the
+ * caller owns them all. NULL is fine. Thread: loop. */
 void store_close(struct store *store);
 
 /* Takes a verified job, which is on no list. Thread: loop. */
@@ -27,8 +28,8 @@ void store_turn(struct store *store, int64_t now_ns);
 int64_t store_due_ns(const struct store *store);
 /* Whether any job is inside. Thread: loop. */
 bool store_busy(const struct store *store);
-/* Jobs that came back, in state JOB_STORING: stored, unless verdict says REASON_STORE_REJECTED. For the caller to move on.
- * Borrowed. Thread: loop. */
+/* Jobs that came back, in state JOB_STORING: stored, unless verdict says REASON_STORE_REJECTED. For the
+ * caller to move on. Borrowed. Thread: loop. */
 struct job_list *store_collect(struct store *store);
 
 #endif

@@ -11,7 +11,8 @@
 
 enum { TOKEN_SIZE = 512, SECRET_SIZE = 1024, URL_SIZE = 2048 };
 
-/* The service moves the end when asked in its last 60 s; 5 s of that allow for clocks read in whole seconds. */
+/* The service moves the end when asked in its last 60 s; 5 s of that allow for clocks read in whole seconds.
+ */
 #define TOKEN_RENEW_BEFORE (55 * CLOCK_S)
 #define TOKEN_BACKOFF_BASE (CLOCK_S / 2)
 #define TOKEN_BACKOFF_MAX (30 * CLOCK_S)

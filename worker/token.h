@@ -8,9 +8,10 @@
 
 #include <stdint.h>
 
-/* The access token of one worker: one request at a time, however many jobs wait for it. The service answers with the same
- * token until its last minute, in which asking moves its end (PortOne V1, POST /users/getToken): so it is renewed there, in
- * the background. Its life is counted on our monotonic clock from expired_at - now of their answer. Thread: loop. */
+/* The access token of one worker: one request at a time, however many jobs wait for it. The service answers
+ * with the same token until its last minute, in which asking moves its end (PortOne V1, POST
+ * /users/getToken): so it is renewed there, in the background. Its life is counted on our monotonic clock
+ * from expired_at - now of their answer. Thread: loop. */
 struct token;
 
 /* settings, http, health and metrics are borrowed for its life. NULL when out of memory. */

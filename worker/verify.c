@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { URL_SIZE = 2048 };
+enum { URL_SIZE = 2048, STARTS_A_TURN = 32 };
 
 struct verify {
     struct http *http;
@@ -83,13 +83,14 @@ static void verify_start_one(struct verify *verify, struct job_list *ready, stru
     }
 }
 
-void verify_start(struct verify *verify, struct job_list *ready, int64_t now_ns)
+bool verify_start(struct verify *verify, struct job_list *ready, int64_t now_ns)
 {
     if (!token_value(verify->token, now_ns))
-        return;
+        return false;
     struct job *job;
-    while ((job = TAILQ_FIRST(ready)))
+    for (int started = 0; started < STARTS_A_TURN && (job = TAILQ_FIRST(ready)); started++)
         verify_start_one(verify, ready, job, now_ns);
+    return !TAILQ_EMPTY(ready);
 }
 
 bool verify_busy(const struct verify *verify)

@@ -16,8 +16,10 @@ struct verify *verify_open(
 /* Jobs that are running are forgotten: the caller owns them all. NULL is fine. */
 void verify_close(struct verify *verify);
 
-/* Starts the calls of the jobs on ready while there is a token; all other jobs stay there. */
-void verify_start(struct verify *verify, struct job_list *ready, int64_t now_ns);
+/* Starts calls for jobs on ready, while there is a token, and a bounded number at a time: answers are to be
+ * read in between, so that a quick service is not called with more connections than it takes to keep it busy.
+ * Returns whether it left jobs for the next turn. */
+bool verify_start(struct verify *verify, struct job_list *ready, int64_t now_ns);
 /* Whether any call is running. */
 bool verify_busy(const struct verify *verify);
 /* Jobs whose verdict is in, for the caller to move on; they are in state JOB_VERIFYING. Borrowed. */

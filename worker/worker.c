@@ -1,5 +1,6 @@
-/* The loop of one worker and the way of an event through its rooms. Loop thread, apart from the public functions. Owns every room and all
- * jobs; each room owns the jobs that are inside it until they are collected here and moved on. */
+/* The loop of one worker and the way of an event through its rooms. Loop thread, apart from the public
+ * functions. Owns every room and all jobs; each room owns the jobs that are inside it until they are
+ * collected here and moved on. */
 #include "worker/worker.h"
 
 #include "common/chan.h"
@@ -54,6 +55,7 @@ struct worker {
 
     struct job_list arrived; /* from intake, not looked at yet */
     struct job_list ready;   /* to be verified */
+    bool more_ready;         /* some of them could be started at once */
     size_t capacity;         /* jobs in flight at the most */
     size_t in_flight;
     size_t record_bytes; /* of the jobs in flight */
@@ -79,7 +81,8 @@ static void worker_complete(struct worker *worker, struct job *job)
     worker_release(worker, job);
 }
 
-/* The job's partition was given up: its new owner gets the event again. A twin from a partition that is still held takes over. */
+/* The job's partition was given up: its new owner gets the event again. A twin from a partition that is still
+ * held takes over. */
 static void worker_drop(struct worker *worker, struct job *job)
 {
     struct job *heir = job->imp_uid[0] ? inflight_succeed(&worker->inflight, job) : NULL;
@@ -91,10 +94,10 @@ static void worker_drop(struct worker *worker, struct job *job)
 
 static void worker_forward(struct worker *worker, struct job *job, int64_t now_ns)
 {
-    log_info("dead letter", LOG_TEXT("imp_uid", job->imp_uid), LOG_TEXT("reason", reason_name(job->verdict.reason)),
-        LOG_TEXT("error", job->verdict.error), LOG_NUMBER("attempts", job->attempts),
-        LOG_TEXT("topic", job->partition->topic), LOG_NUMBER("partition", job->partition->id),
-        LOG_NUMBER("offset", job->offset));
+    log_info("dead letter", LOG_TEXT("imp_uid", job->imp_uid),
+        LOG_TEXT("reason", reason_name(job->verdict.reason)), LOG_TEXT("error", job->verdict.error),
+        LOG_NUMBER("attempts", job->attempts), LOG_TEXT("topic", job->partition->topic),
+        LOG_NUMBER("partition", job->partition->id), LOG_NUMBER("offset", job->offset));
     forward_send(worker->forward, job, now_ns);
 }
 
@@ -141,11 +144,13 @@ static void worker_accept(struct worker *worker, struct job *job, int64_t now_ns
 }
 
 /* The job, on no list, goes on after a wait of at least least_ns and a backoff. */
-static void worker_wait(struct worker *worker, struct job *job, int failures, int64_t least_ns, int64_t now_ns)
+static void worker_wait(
+    struct worker *worker, struct job *job, int failures, int64_t least_ns, int64_t now_ns)
 {
     metrics_add(worker->metrics, METRIC_RETRIES, 1);
-    log_debug("try failed", LOG_TEXT("imp_uid", job->imp_uid), LOG_TEXT("reason", reason_name(job->verdict.reason)),
-        LOG_TEXT("error", job->verdict.error), LOG_NUMBER("attempts", job->attempts));
+    log_debug("try failed", LOG_TEXT("imp_uid", job->imp_uid),
+        LOG_TEXT("reason", reason_name(job->verdict.reason)), LOG_TEXT("error", job->verdict.error),
+        LOG_NUMBER("attempts", job->attempts));
     if (!retry_add(worker->retry, job, failures, least_ns, now_ns))
         job_move(job, NULL, &worker->ready, JOB_READY); /* out of memory: sooner than it should */
 }
@@ -162,7 +167,8 @@ static void worker_failed_try(struct worker *worker, struct job *job, int64_t no
         worker_reject(worker, job, now_ns);
 }
 
-/* A token that was refused is replaced, and its job tries again at once; a fresh one that is refused too is a failed try. */
+/* A token that was refused is replaced, and its job tries again at once; a fresh one that is refused too is a
+ * failed try. */
 static void worker_unauthorized(struct worker *worker, struct job *job, int64_t now_ns)
 {
     token_refused(worker->token, job->token_serial, now_ns);
@@ -247,7 +253,7 @@ static void worker_move_jobs(struct worker *worker, int64_t now_ns)
     while (retry_release(worker->retry, &worker->ready, now_ns))
         ;
     worker_drop_orphans(worker);
-    verify_start(worker->verify, &worker->ready, now_ns);
+    worker->more_ready = verify_start(worker->verify, &worker->ready, now_ns);
     while ((job = TAILQ_FIRST(verify_answered(worker->verify))))
         worker_judge(worker, job, now_ns);
     store_turn(worker->store, now_ns);
@@ -280,7 +286,7 @@ static int64_t earlier(int64_t a, int64_t b)
 static int worker_sleep_ms(const struct worker *worker)
 {
     int64_t now = clock_ns();
-    if (!TAILQ_EMPTY(verify_answered(worker->verify)) ||
+    if (worker->more_ready || !TAILQ_EMPTY(verify_answered(worker->verify)) ||
         (intake_has_more(worker->intake) && worker_room(worker, now)))
         return 0;
     int64_t due = earlier(http_due_ns(worker->http), token_due_ns(worker->token));
@@ -310,9 +316,8 @@ static void worker_sleep(struct worker *worker)
 /* Without a token, jobs that wait for one can't be finished. */
 static bool worker_drained(const struct worker *worker, int64_t now_ns)
 {
-    return !worker->in_flight ||
-        (!token_value(worker->token, now_ns) && !verify_busy(worker->verify) && !store_busy(worker->store) &&
-            !forward_busy(worker->forward));
+    return !worker->in_flight || (!token_value(worker->token, now_ns) && !verify_busy(worker->verify) &&
+                                     !store_busy(worker->store) && !forward_busy(worker->forward));
 }
 
 static void worker_run_until_stop(struct worker *worker)
@@ -382,7 +387,7 @@ static bool worker_open_loop(struct worker *worker, struct error *error)
     worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     struct epoll_event event = {.events = EPOLLIN, .data.fd = worker->wake_fd};
     return epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, worker->wake_fd, &event) == 0 ||
-        error_set(error, "no file descriptor for the loop: %s", strerror(errno));
+           error_set(error, "no file descriptor for the loop: %s", strerror(errno));
 }
 
 static bool worker_open_rooms(
@@ -404,20 +409,21 @@ static bool worker_open_rooms(
     if (!worker->jobs || !worker->retry || !worker->http)
         return error_set(error, "out of memory");
     worker->token = token_open(settings, worker->http, iamport, worker->metrics);
-    worker->verify = worker->token ? verify_open(settings, worker->http, worker->token, worker->metrics) : NULL;
+    worker->verify =
+        worker->token ? verify_open(settings, worker->http, worker->token, worker->metrics) : NULL;
     if (!worker->verify)
         return error_set(error, "out of memory");
     worker->forward = forward_open(settings, worker->wake_fd, dlq, worker->metrics, error);
     worker->intake =
         worker->forward ? intake_open(settings, worker->wake_fd, kafka, worker->metrics, error) : NULL;
     worker->store = worker->intake
-        ? store_open(settings, clients, worker->wake_fd, mongodb, worker->metrics, error)
-        : NULL;
+                        ? store_open(settings, clients, worker->wake_fd, mongodb, worker->metrics, error)
+                        : NULL;
     return worker->store;
 }
 
-struct worker *worker_open(const struct settings *settings, mongoc_client_pool_t *clients, struct health *health,
-    struct metrics *metrics, int exit_fd, struct error *error)
+struct worker *worker_open(const struct settings *settings, mongoc_client_pool_t *clients,
+    struct health *health, struct metrics *metrics, int exit_fd, struct error *error)
 {
     struct worker *worker = calloc(1, sizeof *worker);
     if (!worker) {

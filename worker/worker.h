@@ -9,23 +9,24 @@
 #include <mongoc/mongoc.h>
 #include <stdint.h>
 
-/* One worker: a loop thread with everything that it needs, sharing nothing with other workers but the pool of MongoDB clients. A
- * process runs as many as it has cores. */
+/* One worker: a loop thread with everything that it needs, sharing nothing with other workers but the pool of
+ * MongoDB clients. A process runs as many as it has cores. */
 struct worker;
 
-/* Opens all rooms, waiting for nobody. exit_fd is an eventfd, signalled when the worker has ended. Everything is borrowed for its
- * life. NULL with the reason: a setting that some library does not take. Thread: main. */
-struct worker *worker_open(const struct settings *settings, mongoc_client_pool_t *clients, struct health *health,
-    struct metrics *metrics, int exit_fd, struct error *error);
+/* Opens all rooms, waiting for nobody. exit_fd is an eventfd, signalled when the worker has ended. Everything
+ * is borrowed for its life. NULL with the reason: a setting that some library does not take. Thread: main. */
+struct worker *worker_open(const struct settings *settings, mongoc_client_pool_t *clients,
+    struct health *health, struct metrics *metrics, int exit_fd, struct error *error);
 /* The thread must not be running. NULL is fine. Thread: main. */
 void worker_close(struct worker *worker);
 
 /* Starts the thread. Thread: main. */
 bool worker_start(struct worker *worker, struct error *error);
-/* Asks it to drain: take nothing new, finish what is in flight until drain_until_ns (monotonic), commit, leave the group, end.
- * Thread: any. */
+/* Asks it to drain: take nothing new, finish what is in flight until drain_until_ns (monotonic), commit,
+ * leave the group, end. Thread: any. */
 void worker_stop(struct worker *worker, int64_t drain_until_ns);
-/* Whether the thread has ended; error gets the reason where it ended by a failure, else an empty text. Thread: main. */
+/* Whether the thread has ended; error gets the reason where it ended by a failure, else an empty text.
+ * Thread: main. */
 bool worker_ended(struct worker *worker, struct error *error);
 
 #endif

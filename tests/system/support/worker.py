@@ -19,15 +19,15 @@ class Worker(Program):
         """The log lines so far that have all these fields."""
         return [line for line in _parsed(self.stderr) if fields.items() <= line.items()]
 
-    def wait_for_log(self, msg, deadline=30, **fields):
-        """The first log line with this `msg` and these fields."""
+    def wait_for_log(self, message, deadline=30, **fields):
+        """The first log line with this `message` and these fields."""
 
         def written():
-            found = self.log(msg=msg, **fields)
+            found = self.log(message=message, **fields)
             assert found or self.exit_code is None, f"{self} ended with {self.exit_code}:\n{self.log_tail()}"
             return found
 
-        return wait_for(written, deadline, f"log line {msg!r} of {self}")[0]
+        return wait_for(written, deadline, f"log line {message!r} of {self}")[0]
 
     @property
     def address(self):

@@ -1,0 +1,146 @@
+"""MongoDB: fields of others survive, one refused document is one dead letter, and an outage loses nothing."""
+
+import json
+
+import pytest
+
+from support import wait_for
+from support.flow import assert_documents, imp_uids
+
+VALIDATOR = {"_id": {"$not": {"$regex": "^bad_"}}}
+
+
+@pytest.fixture
+def database(stack, names):
+    with stack.mongodb.client() as client:
+        yield client[names.database]
+
+
+@pytest.fixture
+def collection(database, names):
+    return database[names.collection]
+
+
+def test_there_is_an_index_on_unique_key(flow, collection, simulator, worker):
+    flow.publish(imp_uids(10))
+    flow.wait_until_done(worker(simulator))
+    indexes = collection.index_information()
+    assert [("unique_key", 1)] in [index["key"] for index in indexes.values()]
+    assert not any(index.get("unique") for name, index in indexes.items() if name != "_id_")
+
+
+def test_an_index_that_a_backend_made_is_left_alone(flow, names, collection, simulator, worker):
+    collection.create_index("unique_key", name="by_ci", sparse=True)
+    wanted = imp_uids(10)
+    flow.publish(wanted)
+    flow.wait_until_done(worker(simulator))
+    assert_documents(simulator, names.documents(), wanted)
+    assert collection.index_information()["by_ci"]["sparse"]
+
+
+def test_fields_that_a_backend_added_survive_a_new_verification(flow, names, collection, simulator, worker):
+    wanted = imp_uids(300)
+    flow.publish(wanted)
+    one = worker(simulator, IMPCERT_WORKERS=1)
+    flow.wait_until_done(one)
+    before = names.documents()
+    added = {"user": 7, "unique_key": "changed by somebody"}
+    collection.update_many({}, {"$set": added})
+    flow.publish(wanted)
+    flow.wait_until_done(one)
+    after = names.documents()
+    for imp_uid in wanted:
+        assert after[imp_uid].pop("user") == 7
+        assert after[imp_uid]["verified_at"] > before[imp_uid]["verified_at"]
+    assert_documents(simulator, after, wanted)
+
+
+def test_a_document_made_by_a_backend_is_completed(flow, names, collection, simulator, worker):
+    wanted = imp_uids(100)
+    collection.insert_many({"_id": imp_uid, "user": number} for number, imp_uid in enumerate(wanted[:50]))
+    flow.publish(wanted)
+    flow.wait_until_done(worker(simulator, IMPCERT_WORKERS=1))
+    documents = names.documents()
+    assert [documents[imp_uid].pop("user") for imp_uid in wanted[:50]] == list(range(50))
+    assert_documents(simulator, documents, wanted)
+
+
+def test_only_the_refused_documents_of_a_batch_are_dead_letters(flow, names, database, simulator, worker):
+    database.create_collection(names.collection, validator=VALIDATOR)
+    good, bad = imp_uids(500), imp_uids(20, "bad")
+    flow.publish([*good[:250], *bad, *good[250:]])
+    flow.wait_until_done(worker(simulator, IMPCERT_WORKERS=1))
+    assert_documents(simulator, names.documents(), good)
+    flow.assert_ends(documents=good, letters=bad)
+    for letter in flow.letters():
+        assert (letter.reason, letter.attempts) == ("store_rejected", 1), letter
+        assert "MongoDB refused the document" in letter.facts["error"]
+    assert simulator.calls() == dict.fromkeys([*good, *bad], 1)
+
+
+def test_a_refused_update_leaves_the_others_updated(flow, names, database, collection, simulator, worker):
+    good, bad = imp_uids(100), imp_uids(5, "bad")
+    collection.insert_many({"_id": imp_uid, "old": True} for imp_uid in [*good, *bad])
+    database.command("collMod", names.collection, validator=VALIDATOR, validationLevel="strict")
+    flow.publish([*good, *bad])
+    flow.wait_until_done(worker(simulator, IMPCERT_WORKERS=1))
+    documents = names.documents()
+    assert {imp_uid for imp_uid, document in documents.items() if "certified" in document} == set(good)
+    assert {letter.key.decode(): letter.reason for letter in flow.letters()} == dict.fromkeys(bad, "store_rejected")
+
+
+def test_a_unique_index_of_a_backend_refuses_only_what_it_must(flow, names, collection, simulator, worker):
+    wanted = imp_uids(100)
+    record = simulator.certifications(wanted[:1])[wanted[0]]
+    collection.insert_one({"_id": "of the backend", "unique_key": record["unique_key"]})
+    collection.create_index("unique_key", unique=True)
+    flow.publish(wanted)
+    flow.wait_until_done(worker(simulator, IMPCERT_WORKERS=1))
+    assert {letter.key.decode(): letter.reason for letter in flow.letters()} == {wanted[0]: "store_rejected"}
+    documents = names.documents()
+    del documents["of the backend"]
+    assert_documents(simulator, documents, wanted[1:])
+
+
+def test_mongodb_killed_under_load_loses_nothing(flow, names, stack, simulator_factory, worker):
+    simulator = simulator_factory("--latency", "20ms")
+    wanted, refused = imp_uids(6000), imp_uids(20, "refused")
+    flow.publish([*wanted[:3000], *refused, *wanted[3000:]])
+    one = worker(simulator, IMPCERT_IN_FLIGHT=64)
+    flow.wait_for_documents(500)
+    stack.mongodb.kill()
+    try:
+        wait_for(lambda: "mongodb" in json.loads(one.get("/readyz")[1])["reasons"], 30, "readiness to name MongoDB")
+        assert one.alive()
+        wait_for(lambda: simulator.counters()["in_flight"] == 0, 30, "calls to stop")
+        assert simulator.counters()["imp_uids"] < 6000, "with nowhere to store, events are left on Kafka"
+    finally:
+        stack.mongodb.start()
+    flow.wait_until_done(one)
+    assert one.ready()
+    assert_documents(simulator, names.documents(), wanted)
+    flow.assert_ends(documents=wanted, letters=refused)
+    assert set(simulator.calls().values()) == {1}, "a failed store is repeated without a new verification"
+
+
+def test_a_frozen_mongodb_is_survived(flow, names, stack, simulator, worker):
+    wanted = imp_uids(3000)
+    uri = f"{stack.mongodb.uri}&socketTimeoutMS=1000"
+    one = worker(simulator, MONGODB_URI=uri, IMPCERT_WORKERS=1, IMPCERT_IN_FLIGHT=64)
+    one.wait_until_ready()
+    stack.mongodb.pause()
+    try:
+        flow.publish(wanted)
+        wait_for(lambda: not one.ready(), 30, "readiness to name MongoDB")
+        assert one.alive()
+    finally:
+        stack.mongodb.resume()
+    flow.wait_until_done(one)
+    assert_documents(simulator, names.documents(), wanted)
+    assert flow.letters() == []
+
+
+def test_fewer_acknowledgements_than_one_are_refused(simulator, worker, stack):
+    one = worker(simulator, MONGODB_URI=f"{stack.mongodb.uri}&w=0")
+    assert one.wait() == 2
+    assert "w=0" in one.log_tail()
