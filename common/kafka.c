@@ -173,6 +173,17 @@ rd_kafka_conf_t *kafka_conf_new(const struct settings *settings, const struct ka
     return NULL;
 }
 
+void kafka_conf_check(const struct settings *settings, const struct kafka_property *defaults,
+    const struct kafka_property *fixed, struct faults *faults)
+{
+    struct error error;
+    rd_kafka_conf_t *conf = kafka_conf_new(settings, defaults, fixed, &error);
+    if (conf)
+        rd_kafka_conf_destroy(conf);
+    else
+        faults_add(faults, "IMPCERT_KAFKA_CONFIG", "%s", error.text);
+}
+
 rd_kafka_t *kafka_open(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct error *error)
 {
     char reason[512];

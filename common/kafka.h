@@ -21,6 +21,10 @@ struct kafka_property {
 rd_kafka_conf_t *kafka_conf_new(const struct settings *settings, const struct kafka_property *defaults,
     const struct kafka_property *fixed, struct error *error);
 
+/* Adds to faults what is wrong with such a configuration. */
+void kafka_conf_check(const struct settings *settings, const struct kafka_property *defaults,
+    const struct kafka_property *fixed, struct faults *faults);
+
 /* Takes conf whatever happens. Properties of the other client kind in a shared file are no fault and not
  * warned of. */
 rd_kafka_t *kafka_open(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct error *error);

@@ -142,6 +142,8 @@ static struct settings *read_settings(const struct program *program)
     struct faults faults;
     faults_init(&faults);
     settings_values_read(settings, &faults);
+    if (!faults.count && program->check)
+        program->check(settings, &faults);
     if (faults.count) {
         print_faults(program, &faults);
         settings_free(settings);

@@ -40,6 +40,13 @@ enum setting {
 /* Which programs a setting belongs to, as bits. */
 enum program_id { PROGRAM_WORKER = 1 << 0, PROGRAM_PUBLISH = 1 << 1 };
 
+struct settings;
+
+/* Collects what is wrong with the settings. */
+struct faults;
+void faults_add(struct faults *faults, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* How a program presents itself in --help and --version. */
 struct program {
     enum program_id id;
@@ -48,6 +55,9 @@ struct program {
     const char *operands;                 /* "[IMP_UID...]", or NULL where none are taken */
     const char *details;                  /* text behind the options, or NULL */
     const struct program_option *options; /* its own options, or NULL */
+    /* What only a library can tell of settings that are right by themselves, such as a property of
+     * IMPCERT_KAFKA_CONFIG: adds what is wrong to faults. NULL: nothing to tell. */
+    void (*check)(const struct settings *settings, struct faults *faults);
 };
 
 /* An option of one program alone, listed in --help before the common ones. */
@@ -60,8 +70,6 @@ struct program_option {
     bool (*take)(void *context, const char *value, struct error *why);
     void *context;
 };
-
-struct settings;
 
 /* Handles --help, --version, --check-config, --print-config and unknown options, reads and checks the
  * settings, and sets up the log. Returns the settings to run with (free with settings_free), operands being

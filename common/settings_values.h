@@ -31,8 +31,6 @@ struct faults {
 
 void faults_init(struct faults *faults);
 void faults_cleanup(struct faults *faults);
-void faults_add(struct faults *faults, const char *name, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
 
 /* Reads and checks every setting of settings->program; what is wrong is added to faults. */
 void settings_values_read(struct settings *settings, struct faults *faults);

@@ -200,6 +200,7 @@ int main(int argc, char **argv)
             "\n"
             "Exit status: 0 all acknowledged; 1 some refused or not acknowledged; 2 usage or settings.",
         .options = options,
+        .check = sender_check,
     };
     int exit_code;
     struct settings *settings = settings_start(&program, argc, argv, &exit_code);

@@ -152,6 +152,11 @@ static int64_t number_of(const rd_kafka_conf_t *conf, const char *name)
     return strtoll(text, NULL, 10);
 }
 
+void sender_check(const struct settings *settings, struct faults *faults)
+{
+    kafka_conf_check(settings, defaults, fixed, faults);
+}
+
 struct sender *sender_open(const struct settings *settings, const rd_kafka_headers_t *headers,
     struct report *report, struct error *error)
 {

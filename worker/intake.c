@@ -168,24 +168,28 @@ static int intake_on_statistics(rd_kafka_t *consumer, char *text, size_t size, v
     return 0; /* librdkafka frees text */
 }
 
-static rd_kafka_conf_t *intake_conf(const struct settings *settings, struct error *error)
+static const struct kafka_property intake_defaults[] = {
+    {"auto.offset.reset", "earliest"}, /* without a committed offset no event may be passed over */
+    {"session.timeout.ms", "45000"},
+    /* Records fetched ahead cost librdkafka about 500 bytes each, and fetched batches are counted
+     * compressed: fetches are small so that a backlog costs little memory. A record larger than a fetch
+     * still comes (KIP-74). */
+    {"queued.min.messages", "1000"},
+    {"queued.max.messages.kbytes", "1024"},
+    {"max.partition.fetch.bytes", "65536"},
+    {"fetch.max.bytes", "262144"},
+    {"message.max.bytes", "262144"}, /* of a consumer, only the floor of fetch.max.bytes */
+    {"fetch.wait.max.ms", "100"},
+    {"topic.metadata.refresh.interval.ms", "10000"},
+    {NULL, NULL},
+};
+
+/* What the guarantees hang on. The group is filled in. */
+enum { INTAKE_FIXED = 7 };
+
+static void intake_fixed(const struct settings *settings, struct kafka_property fixed[static INTAKE_FIXED])
 {
-    static const struct kafka_property defaults[] = {
-        {"auto.offset.reset", "earliest"}, /* without a committed offset no event may be passed over */
-        {"session.timeout.ms", "45000"},
-        /* Records fetched ahead cost librdkafka about 500 bytes each, and fetched batches are counted
-         * compressed: fetches are small so that a backlog costs little memory. A record larger than a fetch
-         * still comes (KIP-74). */
-        {"queued.min.messages", "1000"},
-        {"queued.max.messages.kbytes", "1024"},
-        {"max.partition.fetch.bytes", "65536"},
-        {"fetch.max.bytes", "262144"},
-        {"message.max.bytes", "262144"}, /* of a consumer, only the floor of fetch.max.bytes */
-        {"fetch.wait.max.ms", "100"},
-        {"topic.metadata.refresh.interval.ms", "10000"},
-        {NULL, NULL},
-    };
-    const struct kafka_property fixed[] = {
+    const struct kafka_property properties[INTAKE_FIXED] = {
         {"group.id", settings_text(settings, SETTING_GROUP)},
         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"},
@@ -194,7 +198,14 @@ static rd_kafka_conf_t *intake_conf(const struct settings *settings, struct erro
         {"statistics.interval.ms", "2000"},
         {NULL, NULL},
     };
-    return kafka_conf_new(settings, defaults, fixed, error);
+    memcpy(fixed, properties, sizeof properties);
+}
+
+void intake_check(const struct settings *settings, struct faults *faults)
+{
+    struct kafka_property fixed[INTAKE_FIXED];
+    intake_fixed(settings, fixed);
+    kafka_conf_check(settings, intake_defaults, fixed, faults);
 }
 
 static bool intake_subscribe(struct intake *intake, const char *topic, struct error *error)
@@ -210,7 +221,9 @@ static bool intake_subscribe(struct intake *intake, const char *topic, struct er
 static bool intake_connect(
     struct intake *intake, const struct settings *settings, int wake_fd, struct error *error)
 {
-    rd_kafka_conf_t *conf = intake_conf(settings, error);
+    struct kafka_property fixed[INTAKE_FIXED];
+    intake_fixed(settings, fixed);
+    rd_kafka_conf_t *conf = kafka_conf_new(settings, intake_defaults, fixed, error);
     if (!conf)
         return false;
     rd_kafka_conf_set_opaque(conf, intake);

@@ -13,6 +13,9 @@
  * committed, once a second, when a partition is given up, and at the end. Thread: loop. */
 struct intake;
 
+/* Adds to faults what is wrong with the settings of the consumer. Thread: main. */
+void intake_check(const struct settings *settings, struct faults *faults);
+
 /* Subscribes; never waits for a broker. wake_fd is signalled when records or callbacks are ready. Everything
  * is borrowed for its life. */
 struct intake *intake_open(const struct settings *settings, int wake_fd, struct health_part *health,

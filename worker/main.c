@@ -6,6 +6,7 @@
 #include "common/health.h"
 #include "common/log.h"
 #include "common/settings.h"
+#include "worker/intake.h"
 #include "worker/metrics.h"
 #include "worker/mongo.h"
 #include "worker/worker.h"
@@ -264,6 +265,13 @@ static int process_open(struct process *process, struct error *error)
     return EXIT_SUCCESS;
 }
 
+/* The dead letter producer takes its properties from the same file, and fixes fewer of them. */
+static void process_check(const struct settings *settings, struct faults *faults)
+{
+    intake_check(settings, faults);
+    mongo_check(settings, faults);
+}
+
 int main(int argc, char **argv)
 {
     static const struct program program = {
@@ -272,6 +280,7 @@ int main(int argc, char **argv)
         .summary =
             "Consumes certification events from Kafka, verifies them against Iamport and stores the\n"
             "certifications in MongoDB. Runs until SIGTERM or SIGINT, then finishes what is in flight.",
+        .check = process_check,
     };
     struct process process = {.signal_fd = -1, .exit_fd = -1, .exit_by_ns = CLOCK_NEVER};
     process.settings = settings_start(&program, argc, argv, &process.exit_code);

@@ -3,6 +3,8 @@
 
 #include "common/log.h"
 
+#include <string.h>
+
 /* A write that hangs is repeated elsewhere sooner than with the driver's 5 minutes (socketTimeoutMS), and a
  * server that is away is named sooner than after 30 s; the URI's own values win. */
 enum { SELECTION_TIMEOUT_MS = 3000, CONNECT_TIMEOUT_MS = 3000, SOCKET_TIMEOUT_MS = 20000 };
@@ -29,7 +31,7 @@ static bool mongo_write_concern(mongoc_uri_t *uri, struct error *error)
     const mongoc_write_concern_t *given = mongoc_uri_get_write_concern(uri);
     if (!mongoc_write_concern_is_acknowledged(given))
         return error_set(error,
-            "MONGODB_URI: w=0 asks for unacknowledged writes; events would be lost: expected w=majority");
+            "w=0 asks for writes without acknowledgement, which would lose events; expected w=majority");
     if (!mongoc_write_concern_is_default(given)) {
         if (!mongoc_write_concern_get_wmajority(given))
             log_warn("MONGODB_URI asks for less than w=majority: a failover can lose stored documents");
@@ -55,21 +57,43 @@ static mongoc_client_pool_t *mongo_pool(const mongoc_uri_t *uri, struct error *e
     return pool;
 }
 
-mongoc_client_pool_t *mongo_open(const struct settings *settings, struct error *error)
+/* The driver's own words are passed on only where they can't quote a password. */
+static mongoc_uri_t *mongo_uri(const struct settings *settings, struct error *error)
 {
-    mongoc_log_set_handler(mongo_on_log, NULL);
-    mongoc_init();
     bson_error_t why;
-    mongoc_uri_t *uri = mongoc_uri_new_with_error(settings_text(settings, SETTING_MONGODB_URI), &why);
+    const char *text = settings_text(settings, SETTING_MONGODB_URI);
+    mongoc_uri_t *uri = mongoc_uri_new_with_error(text, &why);
     if (!uri) {
-        error_set(error, "MONGODB_URI: not a MongoDB URI that the driver takes");
+        error_set(error, "%s", strchr(text, '@') ? "not a URI that the MongoDB driver takes" : why.message);
         return NULL;
     }
     mongo_default(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, SELECTION_TIMEOUT_MS);
     mongo_default(uri, MONGOC_URI_CONNECTTIMEOUTMS, CONNECT_TIMEOUT_MS);
     mongo_default(uri, MONGOC_URI_SOCKETTIMEOUTMS, SOCKET_TIMEOUT_MS);
-    mongoc_client_pool_t *pool = mongo_write_concern(uri, error) ? mongo_pool(uri, error) : NULL;
+    if (mongo_write_concern(uri, error))
+        return uri;
     mongoc_uri_destroy(uri);
+    return NULL;
+}
+
+void mongo_check(const struct settings *settings, struct faults *faults)
+{
+    struct error error;
+    mongoc_log_set_handler(mongo_on_log, NULL);
+    mongoc_uri_t *uri = mongo_uri(settings, &error);
+    if (uri)
+        mongoc_uri_destroy(uri);
+    else
+        faults_add(faults, "MONGODB_URI", "%s", error.text);
+}
+
+mongoc_client_pool_t *mongo_open(const struct settings *settings, struct error *error)
+{
+    mongoc_init();
+    mongoc_uri_t *uri = mongo_uri(settings, error);
+    mongoc_client_pool_t *pool = uri ? mongo_pool(uri, error) : NULL;
+    if (uri)
+        mongoc_uri_destroy(uri);
     return pool;
 }
 

@@ -6,6 +6,9 @@
 
 #include <mongoc/mongoc.h>
 
+/* Adds to faults what is wrong with MONGODB_URI. Thread: main. */
+void mongo_check(const struct settings *settings, struct faults *faults);
+
 /* The process's one pool of MongoDB clients: one set of monitors for all workers' store threads. Writes wait
  * for a majority unless the URI asks for another write concern; unacknowledged writes are refused. Thread:
  * main; popping clients from the pool: any. */

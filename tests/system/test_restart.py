@@ -1,0 +1,65 @@
+"""kill -9 of workers and of the broker under load: every event ends once, and nothing needs a hand."""
+
+import json
+
+from support import wait_for
+from support.flow import assert_documents, imp_uids
+
+
+def test_killed_workers_lose_nothing(flow, names, simulator_factory, worker, short_session):
+    simulator = simulator_factory("--latency", "20ms")
+    wanted, refused, flaky = imp_uids(7900), imp_uids(50, "refused"), imp_uids(50, "flaky2")
+    events = wanted + refused + flaky
+    flow.publish(sorted(events, key=lambda imp_uid: imp_uid[-4:]))
+    settings = {"IMPCERT_IN_FLIGHT": 64, "IMPCERT_WORKERS": 2, "IMPCERT_BACKOFF": "50ms"}
+    kills = 3
+    for kill in range(kills):
+        one = worker(simulator, **settings, **short_session)
+        flow.wait_for_documents(1500 * (kill + 1))
+        one.kill()
+    last = worker(simulator, **settings, **short_session)
+    flow.wait_until_done(last)
+    assert last.stop() == 0
+    assert_documents(simulator, names.documents(), wanted + flaky)
+    letters = flow.letters()
+    assert {letter.key.decode() for letter in letters} == set(refused)
+    assert {letter.reason for letter in letters} == {"refused"}
+    calls = simulator.calls()
+    repeated = sum(calls[imp_uid] - 1 for imp_uid in wanted)
+    # What was in flight, and what was done since the last commit, one second's work before.
+    bound = kills * (2 * 64 + 2 * 64 * 50)
+    print(f"{repeated} calls repeated after {kills} kills")
+    assert repeated <= bound
+
+
+def test_a_killed_broker_loses_nothing(flow, names, stack, simulator_factory, worker):
+    simulator = simulator_factory("--latency", "20ms")
+    wanted, refused = imp_uids(9800), imp_uids(200, "refused")
+    flow.publish(sorted(wanted + refused, key=lambda imp_uid: imp_uid[-4:]))
+    one = worker(simulator, IMPCERT_IN_FLIGHT=64, IMPCERT_WORKERS=2)
+    for done in (1500, 4500):
+        flow.wait_for_documents(done)
+        stack.kafka.kill()
+        try:
+            wait_for(lambda: "kafka" in json.loads(one.get("/readyz")[1])["reasons"], 30, "readiness to name Kafka")
+            assert one.alive()
+        finally:
+            stack.kafka.start()
+    flow.wait_until_done(one, deadline=90)
+    wait_for(one.ready, 30, "readiness after the broker is back")
+    assert_documents(simulator, names.documents(), wanted)
+    letters = flow.letters()
+    assert {letter.key.decode() for letter in letters} == set(refused), "only what was refused is a dead letter"
+    assert {letter.reason for letter in letters} == {"refused"}
+    print(f"{simulator.counters()['certification_calls'] - 10_000} calls repeated")
+
+
+def test_a_restarted_broker_is_met_again(flow, names, stack, simulator, worker):
+    """An orderly restart while the worker has nothing to do: events come through afterwards."""
+    one = worker(simulator, IMPCERT_WORKERS=1).wait_until_ready()
+    stack.kafka.restart()
+    wanted = imp_uids(100)
+    flow.publish([*wanted, "refused_1"])
+    flow.wait_until_done(one)
+    assert one.ready()
+    flow.assert_ends(documents=wanted, letters=["refused_1"])
