@@ -15,6 +15,9 @@
 /* A record is one to two KiB: small buffers let thousands be in flight. */
 enum { RECEIVE_BUFFER = 2048, BODY_KEEP = 4096 };
 
+/* A job that waits holds its place among those in flight: no answer makes it wait longer than this. */
+enum { RETRY_AFTER_MAX_S = 3600 };
+
 struct http_call {
     CURL *easy;                 /* owned; options that never change are set once */
     struct curl_slist *headers; /* owned; carries the token of token_serial */
@@ -246,7 +249,7 @@ static void http_finish(struct http *http, struct http_call *call, CURLcode code
     if (code == CURLE_OK) {
         curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &answer.http_status);
         curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
-        answer.retry_after_s = retry_after_s;
+        answer.retry_after_s = retry_after_s < RETRY_AFTER_MAX_S ? retry_after_s : RETRY_AFTER_MAX_S;
     }
     curl_multi_remove_handle(http->multi, call->easy);
     call->done(call->context, call->subject, &answer);

@@ -50,7 +50,7 @@ static void backoff_ceiling_doubles_up_to_the_longest(void **state)
     }
 }
 
-/* A fair generator leaves one of ten parts empty in 10000 draws once in 10^457 runs. */
+/* Of 1000 draws a part on average; half or double of that is no chance. */
 static void backoff_delays_spread_over_the_whole_ceiling(void **state)
 {
     (void)state;
