@@ -103,13 +103,28 @@ rd_kafka_topic_partition_list_t *assignment_list(const struct assignment *assign
     return list;
 }
 
+static bool partition_has_moved(const struct partition *partition)
+{
+    return partition->state != PARTITION_GONE && partition->offsets.base >= 0 &&
+           partition->offsets.base != partition->committed;
+}
+
+bool assignment_has_moved(const struct assignment *assignment)
+{
+    const struct partition *partition;
+    TAILQ_FOREACH (partition, &assignment->partitions, link) {
+        if (partition_has_moved(partition))
+            return true;
+    }
+    return false;
+}
+
 rd_kafka_topic_partition_list_t *assignment_to_commit(struct assignment *assignment)
 {
     rd_kafka_topic_partition_list_t *list = NULL;
     struct partition *partition;
     TAILQ_FOREACH (partition, &assignment->partitions, link) {
-        if (partition->state == PARTITION_GONE || partition->offsets.base < 0 ||
-            partition->offsets.base == partition->committed)
+        if (!partition_has_moved(partition))
             continue;
         if (!list)
             list = rd_kafka_topic_partition_list_new((int)assignment->held);

@@ -54,6 +54,8 @@ void assignment_end(struct assignment *assignment, struct partition *partition, 
 /* The held partitions as a list for librdkafka; the caller owns it. NULL when out of memory or where there
  * are none. */
 rd_kafka_topic_partition_list_t *assignment_list(const struct assignment *assignment);
+/* Whether any position has moved since it was last sent. */
+bool assignment_has_moved(const struct assignment *assignment);
 /* The positions that have moved since they were last sent, as a list to commit, noted as sent. NULL where
  * none has. */
 rd_kafka_topic_partition_list_t *assignment_to_commit(struct assignment *assignment);

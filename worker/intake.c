@@ -6,6 +6,7 @@
 #include "common/kafka.h"
 #include "common/log.h"
 #include "worker/assignment.h"
+#include "worker/membership.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@ struct intake {
     struct health_part *health;
     struct metrics *metrics;
     struct assignment assignment;
+    struct membership membership;
     size_t capacity; /* jobs in flight at the most, for the share at which a pause ends */
 
     struct partition *last; /* partition of the record before: most come in runs. Valid within one turn. */
@@ -171,6 +173,7 @@ static int intake_on_statistics(rd_kafka_t *consumer, char *text, size_t size, v
 static const struct kafka_property intake_defaults[] = {
     {"auto.offset.reset", "earliest"}, /* without a committed offset no event may be passed over */
     {"session.timeout.ms", "45000"},
+    {"heartbeat.interval.ms", "1000"}, /* how soon members notice a rebalance, for which all others wait */
     /* Records fetched ahead cost librdkafka about 500 bytes each, and fetched batches are counted
      * compressed: fetches are small so that a backlog costs little memory. A record larger than a fetch
      * still comes (KIP-74). */
@@ -231,6 +234,10 @@ static bool intake_connect(
     rd_kafka_conf_set_offset_commit_cb(conf, intake_on_commit);
     rd_kafka_conf_set_error_cb(conf, intake_on_error);
     rd_kafka_conf_set_stats_cb(conf, intake_on_statistics);
+    if (!membership_watch(&intake->membership, conf, error)) {
+        rd_kafka_conf_destroy(conf);
+        return false;
+    }
     intake->consumer = kafka_open(RD_KAFKA_CONSUMER, conf, error);
     if (!intake->consumer)
         return false;
@@ -272,11 +279,17 @@ void intake_close(struct intake *intake)
         rd_kafka_queue_io_event_enable(intake->queue, -1, NULL, 0);
         rd_kafka_queue_destroy(intake->queue);
     }
-    if (intake->consumer) {
+    if (intake->consumer)
         rd_kafka_consumer_close(intake->consumer);
+    assignment_cleanup(&intake->assignment);
+    if (intake->consumer) {
+        /* Ended between joining and its first assignment, librdkafka before 2.3 aborts in rd_kafka_destroy
+         * (confluentinc/librdkafka issue 4312): then it is left as it is, with what its threads look at. The
+         * process ends anyway. */
+        if (!intake->joined)
+            return;
         rd_kafka_destroy(intake->consumer);
     }
-    assignment_cleanup(&intake->assignment);
     free(intake);
 }
 
@@ -417,6 +430,8 @@ void intake_drop(struct intake *intake, struct job *job)
 
 void intake_commit(struct intake *intake)
 {
+    if (membership_joining(&intake->membership))
+        return;
     intake->commit_due_ns = clock_ns() + INTAKE_COMMIT_EVERY;
     rd_kafka_topic_partition_list_t *list = assignment_to_commit(&intake->assignment);
     if (!list)
@@ -434,7 +449,7 @@ void intake_commit(struct intake *intake)
 
 bool intake_committed(const struct intake *intake)
 {
-    return !intake->commits_open;
+    return !intake->commits_open && !assignment_has_moved(&intake->assignment);
 }
 
 bool intake_failed(const struct intake *intake, struct error *error)

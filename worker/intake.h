@@ -38,9 +38,9 @@ void intake_drop(struct intake *intake, struct job *job);
 /* No more records from now on: pauses at once; rebalances and commits go on being served. */
 void intake_stop(struct intake *intake);
 
-/* Sends what can be committed, now. */
+/* Sends what can be committed, now; while the group is being joined, later. */
 void intake_commit(struct intake *intake);
-/* Whether every commit sent has been answered. */
+/* Whether all that can be committed has been, and every commit has been answered. */
 bool intake_committed(const struct intake *intake);
 
 /* The consumer can't go on (fenced, fatal): true with the reason. */
