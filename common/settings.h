@@ -2,6 +2,7 @@
 #define IMPCERT_COMMON_SETTINGS_H
 
 #include "common/error.h"
+#include "common/faults.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,11 +42,6 @@ enum setting {
 enum program_id { PROGRAM_WORKER = 1 << 0, PROGRAM_PUBLISH = 1 << 1 };
 
 struct settings;
-
-/* Collects what is wrong with the settings. */
-struct faults;
-void faults_add(struct faults *faults, const char *name, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
 
 /* How a program presents itself in --help and --version. */
 struct program {

@@ -1,7 +1,8 @@
 #ifndef IMPCERT_COMMON_SETTINGS_NAMES_H
 #define IMPCERT_COMMON_SETTINGS_NAMES_H
 
-#include "common/settings_values.h"
+#include "common/faults.h"
+#include "common/settings_table.h"
 
 /* Names of environment variables: which are ours, and which real one a misspelt one is nearest to. Thread:
  * main. */

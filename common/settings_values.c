@@ -7,39 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define FILE_LIMIT 65536
 #define FILE_LIMIT_TEXT "64 KiB"
-
-void faults_init(struct faults *faults)
-{
-    *faults = (struct faults){0};
-    faults->out = open_memstream(&faults->text, &faults->size);
-}
-
-void faults_cleanup(struct faults *faults)
-{
-    if (faults->out)
-        fclose(faults->out);
-    free(faults->text);
-}
-
-void faults_add(struct faults *faults, const char *name, const char *format, ...)
-{
-    faults->count++;
-    if (!faults->out)
-        return;
-    va_list arguments;
-    va_start(arguments, format);
-    fprintf(faults->out, "  %s: ", name);
-    vfprintf(faults->out, format, arguments);
-    fputc('\n', faults->out);
-    va_end(arguments);
-}
 
 /* Reads until the end or until buffer is full; the number of bytes, or -1. */
 static ssize_t read_all(int file, char *buffer, size_t size)

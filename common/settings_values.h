@@ -1,9 +1,8 @@
 #ifndef IMPCERT_COMMON_SETTINGS_VALUES_H
 #define IMPCERT_COMMON_SETTINGS_VALUES_H
 
+#include "common/faults.h"
 #include "common/settings_table.h"
-
-#include <stdio.h>
 
 /* The values of one program, and how they are read from the environment. For the rooms of settings alone.
  * Thread: main while reading, then any. */
@@ -20,17 +19,6 @@ struct settings {
     const struct program *program; /* outlives the settings */
     struct setting_value values[SETTING_COUNT];
 };
-
-/* Everything wrong with the settings, a line each. */
-struct faults {
-    FILE *out; /* a memory stream over text; NULL where memory ran out at once */
-    char *text;
-    size_t size;
-    unsigned count;
-};
-
-void faults_init(struct faults *faults);
-void faults_cleanup(struct faults *faults);
 
 /* Reads and checks every setting of settings->program; what is wrong is added to faults. */
 void settings_values_read(struct settings *settings, struct faults *faults);
