@@ -62,13 +62,46 @@ struct health_part *health_add(struct health *health, const char *name)
     return part;
 }
 
-void health_ok(struct health_part *part)
+/* The mutex is held. */
+static bool health_all_ready(const struct health *health, const char *name)
 {
-    pthread_mutex_lock(&part->health->mutex);
-    bool news = !part->ready;
+    for (const struct health_part *part = health->parts; part; part = part->next)
+        if (!part->ready && strcmp(part->name, name) == 0)
+            return false;
+    return true;
+}
+
+/* Whether a part of that name has logged that reason within the last minute. The mutex is held. */
+static bool health_logged(const struct health *health, const char *name, const char *reason, int64_t now_ns)
+{
+    for (const struct health_part *part = health->parts; part; part = part->next)
+        if (part->logged_ns && now_ns - part->logged_ns < HEALTH_REPEAT && strcmp(part->name, name) == 0 &&
+            strcmp(part->reason, reason) == 0)
+            return true;
+    return false;
+}
+
+/* Returns whether it was not ready before. */
+static bool health_set_ready(struct health_part *part)
+{
+    bool before = part->ready;
     part->ready = true;
     part->reason[0] = '\0';
     part->logged_ns = 0;
+    return !before;
+}
+
+void health_assume(struct health_part *part)
+{
+    pthread_mutex_lock(&part->health->mutex);
+    health_set_ready(part);
+    pthread_mutex_unlock(&part->health->mutex);
+}
+
+void health_ok(struct health_part *part)
+{
+    pthread_mutex_lock(&part->health->mutex);
+    bool news = health_set_ready(part) && health_all_ready(part->health, part->name);
     pthread_mutex_unlock(&part->health->mutex);
     if (news)
         log_info("ready", LOG_TEXT("part", part->name));
@@ -84,7 +117,7 @@ void health_fail(struct health_part *part, const char *format, ...)
 
     int64_t now = clock_ns();
     pthread_mutex_lock(&part->health->mutex);
-    bool news = strcmp(part->reason, reason) != 0 || now - part->logged_ns >= HEALTH_REPEAT;
+    bool news = !health_logged(part->health, part->name, reason, now);
     part->ready = false;
     memcpy(part->reason, reason, sizeof reason);
     if (news)

@@ -6,8 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What a program depends on, and whether it is there: readiness, with reasons. Each part logs when it fails,
- * once a minute while it stays so, and when it has recovered. A part begins as not ready, "not known yet". */
+/* What a program depends on, and whether it is there: readiness, with reasons. A part logs when it fails,
+ * once a minute while it stays so, and when it is ready again; parts of one name, as several workers have,
+ * log as one. A part begins as not ready, "not known yet". */
 struct health;
 struct health_part;
 
@@ -17,6 +18,9 @@ void health_free(struct health *health);
 /* name is borrowed for ever, e.g. "kafka". Owned by health. NULL when out of memory. Thread: main, before the
  * others start. */
 struct health_part *health_add(struct health *health, const char *name);
+
+/* Ready until it fails, for what can't be asked. Logs nothing. Thread: any. */
+void health_assume(struct health_part *part);
 
 /* Thread: any. The reason must hold no secret and no person's data. */
 void health_ok(struct health_part *part);

@@ -109,6 +109,13 @@ static void forward_on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *
     job_move(job, &forward->sent, &forward->done, JOB_FORWARDING);
 }
 
+/* The consumer tells of brokers that are away; here only a delivery that fails matters. */
+static void forward_on_error(rd_kafka_t *producer, int code, const char *reason, void *context)
+{
+    (void)producer, (void)code, (void)context;
+    log_debug("kafka error", LOG_TEXT("error", reason));
+}
+
 /* No idempotence: a dead letter written twice is harmless, since the newest of a key counts, and an
  * idempotent producer can fail for good in ways that only a restart mends. */
 static rd_kafka_conf_t *forward_conf(const struct settings *settings, struct error *error)
@@ -136,6 +143,7 @@ static bool forward_connect(
         return false;
     rd_kafka_conf_set_opaque(conf, forward);
     rd_kafka_conf_set_dr_msg_cb(conf, forward_on_delivery);
+    rd_kafka_conf_set_error_cb(conf, forward_on_error);
     forward->producer = kafka_open(RD_KAFKA_PRODUCER, conf, error);
     if (!forward->producer)
         return false;
@@ -163,7 +171,7 @@ struct forward *forward_open(const struct settings *settings, int wake_fd, struc
         forward_close(forward);
         return NULL;
     }
-    health_ok(health); /* until a delivery fails */
+    health_assume(health);
     return forward;
 }
 

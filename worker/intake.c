@@ -144,10 +144,14 @@ static void intake_on_error(rd_kafka_t *consumer, int code, const char *reason, 
         error_set(&intake->failure, "Kafka: %s", text);
         return;
     }
-    if (!intake->topic_fault)
-        snprintf(intake->fault, sizeof intake->fault, "%s", reason);
+    /* What went wrong with a broker is worth more than the sum "1/1 brokers are down" that follows it. How
+     * long it took and how often it came varies, and would make each report news. */
+    const char *varying = strstr(reason, " (after ");
+    if (!intake->topic_fault && code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+        snprintf(intake->fault, sizeof intake->fault, "%.*s",
+            (int)(varying ? varying - reason : (ptrdiff_t)strlen(reason)), reason);
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || !intake->joined)
-        health_fail(intake->health, "%s", intake->fault);
+        health_fail(intake->health, "%s", intake->fault[0] ? intake->fault : reason);
     else
         log_debug("kafka error", LOG_TEXT("error", reason));
 }
