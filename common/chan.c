@@ -13,7 +13,8 @@ STAILQ_HEAD(chan_items, chan_item);
 
 struct chan {
     pthread_mutex_t mutex;
-    pthread_cond_t changed; /* an item came, or closed was set */
+    pthread_cond_t changed; /* an item came, or closed was set: chan_take waits here */
+    pthread_cond_t ended;   /* closed was set: chan_wait_closed waits here, taking no item's signal away */
     struct chan_items items;
     bool closed;
     int wake_fd;
@@ -29,6 +30,7 @@ struct chan *chan_new(int wake_fd)
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&chan->changed, &attributes);
+    pthread_cond_init(&chan->ended, &attributes);
     pthread_condattr_destroy(&attributes);
     STAILQ_INIT(&chan->items);
     chan->wake_fd = wake_fd;
@@ -41,6 +43,7 @@ void chan_free(struct chan *chan)
         return;
     assert(STAILQ_EMPTY(&chan->items));
     pthread_cond_destroy(&chan->changed);
+    pthread_cond_destroy(&chan->ended);
     pthread_mutex_destroy(&chan->mutex);
     free(chan);
 }
@@ -56,18 +59,19 @@ void chan_give(struct chan *chan, struct chan_item *item)
 }
 
 /* Returns false at the deadline. The mutex is held. */
-static bool chan_wait(struct chan *chan, int64_t until_ns)
+static bool chan_wait(struct chan *chan, pthread_cond_t *condition, int64_t until_ns)
 {
     if (until_ns == CLOCK_NEVER)
-        return pthread_cond_wait(&chan->changed, &chan->mutex) == 0;
+        return pthread_cond_wait(condition, &chan->mutex) == 0;
     struct timespec until = {.tv_sec = until_ns / CLOCK_S, .tv_nsec = until_ns % CLOCK_S};
-    return pthread_cond_timedwait(&chan->changed, &chan->mutex, &until) == 0;
+    return pthread_cond_timedwait(condition, &chan->mutex, &until) == 0;
 }
 
 struct chan_item *chan_take(struct chan *chan, int64_t until_ns)
 {
     pthread_mutex_lock(&chan->mutex);
-    while (STAILQ_EMPTY(&chan->items) && !chan->closed && clock_ns() < until_ns && chan_wait(chan, until_ns))
+    while (STAILQ_EMPTY(&chan->items) && !chan->closed && clock_ns() < until_ns &&
+           chan_wait(chan, &chan->changed, until_ns))
         ;
     struct chan_item *item = STAILQ_FIRST(&chan->items);
     if (item)
@@ -81,13 +85,14 @@ void chan_close(struct chan *chan)
     pthread_mutex_lock(&chan->mutex);
     chan->closed = true;
     pthread_cond_broadcast(&chan->changed);
+    pthread_cond_broadcast(&chan->ended);
     pthread_mutex_unlock(&chan->mutex);
 }
 
 bool chan_wait_closed(struct chan *chan, int64_t until_ns)
 {
     pthread_mutex_lock(&chan->mutex);
-    while (!chan->closed && clock_ns() < until_ns && chan_wait(chan, until_ns))
+    while (!chan->closed && clock_ns() < until_ns && chan_wait(chan, &chan->ended, until_ns))
         ;
     bool closed = chan->closed;
     pthread_mutex_unlock(&chan->mutex);

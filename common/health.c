@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/utf8.h"
 
 #include <jansson.h>
 #include <pthread.h>
@@ -109,17 +110,19 @@ void health_ok(struct health_part *part)
 
 void health_fail(struct health_part *part, const char *format, ...)
 {
-    char reason[REASON_SIZE];
+    char text[REASON_SIZE], reason[REASON_SIZE];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(reason, sizeof reason, format, arguments);
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    /* Other programs' words, maybe cut inside a character: JSON takes valid UTF-8 only. */
+    utf8_escape(text, strlen(text), reason, sizeof reason);
 
     int64_t now = clock_ns();
     pthread_mutex_lock(&part->health->mutex);
     bool news = !health_logged(part->health, part->name, reason, now);
     part->ready = false;
-    memcpy(part->reason, reason, sizeof reason);
+    snprintf(part->reason, sizeof part->reason, "%s", reason);
     if (news)
         part->logged_ns = now;
     pthread_mutex_unlock(&part->health->mutex);

@@ -44,10 +44,12 @@ void certification_init(struct certification *certification)
 
 void certification_reset(struct certification *certification)
 {
-    if (certification->text.size)
-        explicit_bzero(certification->text.data, certification->text.size);
-    buf_reset(&certification->text, CERTIFICATION_TEXT_KEEP);
-    certification->fields = 0;
+    struct buf text = certification->text;
+    if (text.size)
+        explicit_bzero(text.data, text.size);
+    buf_reset(&text, CERTIFICATION_TEXT_KEEP);
+    memset(certification, 0, sizeof *certification);
+    certification->text = text;
 }
 
 void certification_cleanup(struct certification *certification)
