@@ -95,9 +95,10 @@ static void classify_record(const json_t *response, const char *imp_uid, certifi
             verdict, OUTCOME_REJECTED, REASON_NO_UNIQUE_KEY, "certified, but unique_key is absent or empty");
     else if (!json_is_string(unique_key))
         verdict_set(verdict, OUTCOME_RETRY, REASON_BAD_RESPONSE, "unique_key is not a string");
-    else if (!classify_keep_fields(certification, fields, response))
+    else if (!classify_keep_fields(certification, fields, response)) {
+        certification_reset(certification);
         verdict_set(verdict, OUTCOME_RETRY, REASON_BAD_RESPONSE, "the certification's texts are too long");
-    else
+    } else
         verdict_set(verdict, OUTCOME_VERIFIED, REASON_NONE, "verified");
 }
 

@@ -1,0 +1,371 @@
+/* The partitions of a worker through assignment, revocation and return: what may be committed at each point,
+ * and that late ends of an old assignment never touch a new one. */
+#include "worker/assignment.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define TOPIC "certifications"
+
+static int set_up(void **state)
+{
+    struct assignment *assignment = malloc(sizeof *assignment);
+    if (!assignment)
+        return -1;
+    assignment_init(assignment);
+    *state = assignment;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct assignment *assignment = *state;
+    assignment_cleanup(assignment);
+    bool empty = TAILQ_EMPTY(&assignment->partitions) && !assignment->held;
+    free(assignment);
+    return empty ? 0 : -1;
+}
+
+static void add(struct assignment *assignment, int32_t id)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, TOPIC, id);
+    assert_true(assignment_add(assignment, list));
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void set(struct assignment *assignment, int32_t id, enum partition_state to)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, TOPIC, id);
+    assignment_set(assignment, list, to);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static struct partition *find(const struct assignment *assignment, int32_t id)
+{
+    return assignment_find(assignment, TOPIC, id);
+}
+
+static void begin(struct partition *partition, int64_t first, int64_t last)
+{
+    for (int64_t offset = first; offset <= last; offset++)
+        assert_true(offsets_begin(&partition->offsets, offset));
+}
+
+static void end(struct assignment *assignment, struct partition *partition, int64_t first, int64_t last)
+{
+    for (int64_t offset = first; offset <= last; offset++)
+        assignment_end(assignment, partition, offset, true);
+}
+
+static size_t remembered(const struct assignment *assignment)
+{
+    const struct partition *partition;
+    size_t count = 0;
+    TAILQ_FOREACH (partition, &assignment->partitions, link)
+        count++;
+    return count;
+}
+
+/* What is to be committed, as "id=position id=position", taken as sent. */
+static void commits(struct assignment *assignment, const char *wanted)
+{
+    char text[200] = "";
+    assert_int_equal(assignment_has_moved(assignment), *wanted != '\0');
+    rd_kafka_topic_partition_list_t *list = assignment_to_commit(assignment);
+    for (int i = 0; list && i < list->cnt; i++) {
+        assert_string_equal(list->elems[i].topic, TOPIC);
+        size_t length = strlen(text);
+        snprintf(text + length, sizeof text - length, "%s%d=%lld", length ? " " : "",
+            list->elems[i].partition, (long long)list->elems[i].offset);
+    }
+    assert_int_equal(list != NULL, *text != '\0');
+    if (list)
+        rd_kafka_topic_partition_list_destroy(list);
+    assert_string_equal(text, wanted);
+    assert_false(assignment_has_moved(assignment));
+}
+
+static void assignment_empty_holds_nothing(void **state)
+{
+    struct assignment *assignment = *state;
+    assert_null(find(assignment, 0));
+    assert_null(assignment_list(assignment));
+    assert_false(assignment_revoked_busy(assignment));
+    commits(assignment, "");
+}
+
+static void assignment_finds_by_topic_and_number(void **state)
+{
+    struct assignment *assignment = *state;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(3);
+    rd_kafka_topic_partition_list_add(list, "a", 0);
+    rd_kafka_topic_partition_list_add(list, "a", 1);
+    rd_kafka_topic_partition_list_add(list, "b", 0);
+    assert_true(assignment_add(assignment, list));
+    rd_kafka_topic_partition_list_destroy(list);
+    assert_int_equal(assignment->held, 3);
+    struct partition *partition = assignment_find(assignment, "b", 0);
+    assert_string_equal(partition->topic, "b");
+    assert_int_equal(partition->id, 0);
+    assert_int_equal(partition->state, PARTITION_ASSIGNED);
+    assert_int_equal(assignment_find(assignment, "a", 1)->id, 1);
+    assert_null(assignment_find(assignment, "b", 1));
+    assert_null(assignment_find(assignment, "c", 0));
+}
+
+static void assignment_list_names_all_that_is_held(void **state)
+{
+    struct assignment *assignment = *state;
+    for (int32_t id = 0; id < 4; id++)
+        add(assignment, id);
+    struct partition *gone = find(assignment, 3);
+    begin(gone, 0, 0);
+    set(assignment, 1, PARTITION_REVOKED);
+    set(assignment, 2, PARTITION_GONE);
+    set(assignment, 3, PARTITION_GONE);
+    rd_kafka_topic_partition_list_t *list = assignment_list(assignment);
+    assert_int_equal(list->cnt, 2);
+    assert_non_null(rd_kafka_topic_partition_list_find(list, TOPIC, 0));
+    assert_non_null(rd_kafka_topic_partition_list_find(list, TOPIC, 1));
+    rd_kafka_topic_partition_list_destroy(list);
+    assert_int_equal(assignment->held, 2);
+    end(assignment, gone, 0, 0);
+}
+
+static void assignment_commits_only_the_finished_run(void **state)
+{
+    struct assignment *assignment = *state;
+    add(assignment, 0);
+    add(assignment, 1);
+    begin(find(assignment, 0), 10, 14);
+    begin(find(assignment, 1), 70, 71);
+    end(assignment, find(assignment, 0), 10, 11);
+    end(assignment, find(assignment, 0), 13, 14);
+    end(assignment, find(assignment, 1), 70, 71);
+    commits(assignment, "0=12 1=72");
+    end(assignment, find(assignment, 0), 12, 12);
+    commits(assignment, "0=15");
+}
+
+static void assignment_commits_a_position_once(void **state)
+{
+    struct assignment *assignment = *state;
+    add(assignment, 0);
+    begin(find(assignment, 0), 10, 12);
+    end(assignment, find(assignment, 0), 10, 10);
+    commits(assignment, "0=11");
+    commits(assignment, "");
+    end(assignment, find(assignment, 0), 12, 12);
+    commits(assignment, "");
+    begin(find(assignment, 0), 13, 13);
+    commits(assignment, "");
+    end(assignment, find(assignment, 0), 11, 11);
+    commits(assignment, "0=13");
+}
+
+static void assignment_commits_nothing_of_an_untouched_partition(void **state)
+{
+    struct assignment *assignment = *state;
+    add(assignment, 0);
+    add(assignment, 1);
+    begin(find(assignment, 1), 5, 5);
+    end(assignment, find(assignment, 1), 5, 5);
+    commits(assignment, "1=6");
+}
+
+static void assignment_sends_a_failed_commit_again(void **state)
+{
+    struct assignment *assignment = *state;
+    add(assignment, 0);
+    add(assignment, 1);
+    begin(find(assignment, 0), 10, 10);
+    begin(find(assignment, 1), 20, 20);
+    end(assignment, find(assignment, 0), 10, 10);
+    end(assignment, find(assignment, 1), 20, 20);
+    rd_kafka_topic_partition_list_t *sent = assignment_to_commit(assignment);
+    assert_int_equal(sent->cnt, 2);
+    assert_true(rd_kafka_topic_partition_list_del(sent, TOPIC, 0));
+    assignment_commit_failed(assignment, sent);
+    rd_kafka_topic_partition_list_destroy(sent);
+    commits(assignment, "1=21");
+    commits(assignment, "");
+}
+
+static void assignment_ignores_a_failed_commit_of_what_is_gone(void **state)
+{
+    struct assignment *assignment = *state;
+    add(assignment, 0);
+    begin(find(assignment, 0), 10, 10);
+    end(assignment, find(assignment, 0), 10, 10);
+    rd_kafka_topic_partition_list_t *sent = assignment_to_commit(assignment);
+    set(assignment, 0, PARTITION_GONE);
+    assignment_commit_failed(assignment, sent);
+    rd_kafka_topic_partition_list_destroy(sent);
+    commits(assignment, "");
+}
+
+static void assignment_revoked_commits_what_ends_meanwhile(void **state)
+{
+    struct assignment *assignment = *state;
+    add(assignment, 0);
+    add(assignment, 1);
+    struct partition *revoked = find(assignment, 0);
+    begin(revoked, 10, 12);
+    set(assignment, 0, PARTITION_REVOKED);
+    assert_int_equal(revoked->state, PARTITION_REVOKED);
+    assert_true(assignment_revoked_busy(assignment));
+    end(assignment, revoked, 10, 11);
+    assert_true(assignment_revoked_busy(assignment));
+    end(assignment, revoked, 12, 12);
+    assert_false(assignment_revoked_busy(assignment));
+    assert_ptr_equal(find(assignment, 0), revoked);
+    commits(assignment, "0=13");
+}
+
+static void assignment_busy_is_about_revoked_partitions_alone(void **state)
+{
+    struct assignment *assignment = *state;
+    add(assignment, 0);
+    add(assignment, 1);
+    struct partition *gone = find(assignment, 0);
+    begin(gone, 0, 0);
+    begin(find(assignment, 1), 0, 0);
+    set(assignment, 0, PARTITION_GONE);
+    assert_false(assignment_revoked_busy(assignment));
+    end(assignment, gone, 0, 0);
+    end(assignment, find(assignment, 1), 0, 0);
+    set(assignment, 1, PARTITION_REVOKED);
+    assert_false(assignment_revoked_busy(assignment));
+}
+
+static void assignment_forgets_an_idle_partition_at_once(void **state)
+{
+    struct assignment *assignment = *state;
+    add(assignment, 0);
+    begin(find(assignment, 0), 10, 10);
+    end(assignment, find(assignment, 0), 10, 10);
+    set(assignment, 0, PARTITION_GONE);
+    assert_int_equal(assignment->held, 0);
+    assert_int_equal(remembered(assignment), 0);
+    commits(assignment, "");
+}
+
+static void assignment_keeps_a_gone_partition_until_its_last_job_ends(void **state)
+{
+    struct assignment *assignment = *state;
+    add(assignment, 0);
+    struct partition *gone = find(assignment, 0);
+    begin(gone, 10, 12);
+    set(assignment, 0, PARTITION_GONE);
+    assert_null(find(assignment, 0));
+    assert_int_equal(assignment->held, 0);
+    end(assignment, gone, 11, 11);
+    assignment_end(assignment, gone, 10, false);
+    assert_int_equal(remembered(assignment), 1);
+    assert_string_equal(gone->topic, TOPIC);
+    assignment_end(assignment, gone, 12, false);
+    assert_int_equal(remembered(assignment), 0);
+}
+
+static void assignment_gone_is_never_committed(void **state)
+{
+    struct assignment *assignment = *state;
+    add(assignment, 0);
+    struct partition *gone = find(assignment, 0);
+    begin(gone, 10, 12);
+    set(assignment, 0, PARTITION_REVOKED);
+    set(assignment, 0, PARTITION_GONE);
+    end(assignment, gone, 10, 11);
+    commits(assignment, "");
+    end(assignment, gone, 12, 12);
+    commits(assignment, "");
+}
+
+static void assignment_that_comes_back_is_a_new_one(void **state)
+{
+    struct assignment *assignment = *state;
+    add(assignment, 0);
+    struct partition *old = find(assignment, 0);
+    begin(old, 10, 13);
+    end(assignment, old, 10, 11);
+    commits(assignment, "0=12");
+    set(assignment, 0, PARTITION_GONE);
+    add(assignment, 0);
+    struct partition *new = find(assignment, 0);
+    assert_ptr_not_equal(new, old);
+    assert_int_equal(new->state, PARTITION_ASSIGNED);
+    assert_int_equal(new->offsets.base, -1);
+    assert_int_equal(new->committed, -1);
+    assert_int_equal(assignment->held, 1);
+    begin(new, 12, 12);
+    end(assignment, new, 12, 12);
+    commits(assignment, "0=13");
+    end(assignment, old, 12, 13);
+}
+
+static void assignment_late_ends_never_touch_the_new_offsets(void **state)
+{
+    struct assignment *assignment = *state;
+    add(assignment, 0);
+    struct partition *old = find(assignment, 0);
+    begin(old, 10, 14);
+    set(assignment, 0, PARTITION_GONE);
+    add(assignment, 0);
+    struct partition *new = find(assignment, 0);
+    begin(new, 10, 14);
+    end(assignment, new, 10, 10);
+    end(assignment, old, 10, 13);
+    assert_int_equal(new->offsets.base, 11);
+    assert_int_equal(new->offsets.in_flight, 4);
+    commits(assignment, "0=11");
+    assignment_end(assignment, old, 14, false);
+    assert_int_equal(remembered(assignment), 1);
+    assert_ptr_equal(find(assignment, 0), new);
+    end(assignment, new, 11, 14);
+    commits(assignment, "0=15");
+}
+
+static void assignment_set_ignores_partitions_it_does_not_hold(void **state)
+{
+    struct assignment *assignment = *state;
+    add(assignment, 0);
+    set(assignment, 7, PARTITION_REVOKED);
+    set(assignment, 7, PARTITION_GONE);
+    set(assignment, 0, PARTITION_GONE);
+    set(assignment, 0, PARTITION_GONE);
+    assert_int_equal(assignment->held, 0);
+    assert_int_equal(remembered(assignment), 0);
+}
+
+#define ASSIGNMENT_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ASSIGNMENT_TEST(assignment_empty_holds_nothing),
+        ASSIGNMENT_TEST(assignment_finds_by_topic_and_number),
+        ASSIGNMENT_TEST(assignment_list_names_all_that_is_held),
+        ASSIGNMENT_TEST(assignment_commits_only_the_finished_run),
+        ASSIGNMENT_TEST(assignment_commits_a_position_once),
+        ASSIGNMENT_TEST(assignment_commits_nothing_of_an_untouched_partition),
+        ASSIGNMENT_TEST(assignment_sends_a_failed_commit_again),
+        ASSIGNMENT_TEST(assignment_ignores_a_failed_commit_of_what_is_gone),
+        ASSIGNMENT_TEST(assignment_revoked_commits_what_ends_meanwhile),
+        ASSIGNMENT_TEST(assignment_busy_is_about_revoked_partitions_alone),
+        ASSIGNMENT_TEST(assignment_forgets_an_idle_partition_at_once),
+        ASSIGNMENT_TEST(assignment_keeps_a_gone_partition_until_its_last_job_ends),
+        ASSIGNMENT_TEST(assignment_gone_is_never_committed),
+        ASSIGNMENT_TEST(assignment_that_comes_back_is_a_new_one),
+        ASSIGNMENT_TEST(assignment_late_ends_never_touch_the_new_offsets),
+        ASSIGNMENT_TEST(assignment_set_ignores_partitions_it_does_not_hold),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

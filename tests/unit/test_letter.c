@@ -1,0 +1,234 @@
+/* Headers of forwarded records: the event's own as they came, ours once each, with the names and values of
+ * the README. */
+#include "common/letter.h"
+
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct header {
+    const char *name;
+    const void *value; /* NULL: a null value, which is not an empty one */
+    size_t size;
+};
+
+#define TEXT(name, text)                                                                                     \
+    {                                                                                                        \
+        name, text, sizeof(text) - 1                                                                         \
+    }
+#define COUNT(headers) (sizeof(headers) / sizeof *(headers))
+
+static const struct letter refused = {
+    .reason = REASON_REFUSED,
+    .error = "HTTP 400",
+    .http_status = 400,
+    .attempts = 7,
+    .first_failed_ms = INT64_C(1700000123004),
+    .failed_ms = INT64_C(1700003723456),
+    .topic = "certifications",
+    .partition = 11,
+    .offset = INT64_C(12345678901),
+};
+
+static const struct header refused_headers[] = {
+    TEXT("impcert.reason", "refused"),
+    TEXT("impcert.error", "HTTP 400"),
+    TEXT("impcert.http_status", "400"),
+    TEXT("impcert.attempts", "7"),
+    TEXT("impcert.first_failed_at", "2023-11-14T22:15:23.004Z"),
+    TEXT("impcert.failed_at", "2023-11-14T23:15:23.456Z"),
+    TEXT("impcert.origin", "certifications/11/12345678901"),
+    TEXT("impcert.topic", "certifications"),
+};
+
+static rd_kafka_headers_t *headers_of(const struct header *list, size_t count)
+{
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(count);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(
+            rd_kafka_header_add(headers, list[i].name, -1, list[i].value, (ssize_t)list[i].size), 0);
+    return headers;
+}
+
+/* The headers are these and no others. */
+static void headers_are(const rd_kafka_headers_t *headers, const struct header *list, size_t count)
+{
+    assert_int_equal(rd_kafka_header_cnt(headers), count);
+    for (size_t i = 0; i < count; i++) {
+        const char *name;
+        const void *value;
+        size_t size;
+        assert_int_equal(rd_kafka_header_get_all(headers, i, &name, &value, &size), 0);
+        assert_string_equal(name, list[i].name);
+        assert_int_equal(size, list[i].size);
+        assert_int_equal(value == NULL, list[i].value == NULL);
+        if (size)
+            assert_memory_equal(value, list[i].value, size);
+    }
+}
+
+/* The one value of a header; "" where there is none. */
+static const char *only(const rd_kafka_headers_t *headers, const char *name)
+{
+    const void *value, *second;
+    size_t size;
+    if (rd_kafka_header_get(headers, 0, name, &value, &size))
+        return "";
+    assert_int_equal(rd_kafka_header_get(headers, 1, name, &second, &size), RD_KAFKA_RESP_ERR__NOENT);
+    return value;
+}
+
+static void letter_says_all_of_the_failure(void **state)
+{
+    (void)state;
+    rd_kafka_headers_t *headers = letter_headers(&refused, NULL);
+    headers_are(headers, refused_headers, COUNT(refused_headers));
+    rd_kafka_headers_destroy(headers);
+}
+
+static void letter_keeps_own_headers_in_order_with_duplicates(void **state)
+{
+    (void)state;
+    static const struct header own[] = {
+        TEXT("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        TEXT("b", "2"),
+        TEXT("a", "1"),
+        TEXT("b", "1"),
+        TEXT("b", "2"),
+        TEXT("", "no name"),
+        {"binary", "\0\xff\n", 3},
+        {"empty", "", 0},
+        {"null", NULL, 0},
+    };
+    rd_kafka_headers_t *before = headers_of(own, COUNT(own));
+    rd_kafka_headers_t *headers = letter_headers(&refused, before);
+    assert_int_equal(rd_kafka_header_cnt(headers), COUNT(own) + COUNT(refused_headers));
+    headers_are(before, own, COUNT(own));
+    for (size_t i = 0; i < COUNT(refused_headers); i++)
+        assert_int_equal(rd_kafka_header_remove(headers, refused_headers[i].name), 0);
+    headers_are(headers, own, COUNT(own));
+    rd_kafka_headers_destroy(before);
+    rd_kafka_headers_destroy(headers);
+}
+
+static void letter_replaces_headers_of_an_earlier_hop(void **state)
+{
+    (void)state;
+    static const struct header own[] = {
+        TEXT("impcert.reason", "not_found"),
+        TEXT("traceparent", "t"),
+        TEXT("impcert.http_status", "404"),
+        TEXT("impcert.not_before", "2023-11-14T22:15:23.004Z"),
+        TEXT("impcert.attempts", "4"),
+        TEXT("impcert.attempts", "5"),
+        TEXT("impcert.", ""),
+        TEXT("impcert.later", "unknown to us"),
+    };
+    rd_kafka_headers_t *before = headers_of(own, COUNT(own));
+    rd_kafka_headers_t *headers = letter_headers(&refused, before);
+    assert_int_equal(rd_kafka_header_cnt(headers), 1 + COUNT(refused_headers));
+    assert_string_equal(only(headers, "traceparent"), "t");
+    assert_string_equal(only(headers, "impcert.reason"), "refused");
+    assert_string_equal(only(headers, "impcert.attempts"), "7");
+    assert_string_equal(only(headers, "impcert.http_status"), "400");
+    rd_kafka_headers_destroy(before);
+    rd_kafka_headers_destroy(headers);
+}
+
+static void letter_keeps_headers_that_only_look_like_ours(void **state)
+{
+    (void)state;
+    static const struct header own[] = {
+        TEXT("impcert", "1"),
+        TEXT("impcertx.reason", "2"),
+        TEXT("IMPCERT.reason", "3"),
+        TEXT("x-impcert.reason", "4"),
+        TEXT(" impcert.reason", "5"),
+    };
+    rd_kafka_headers_t *before = headers_of(own, COUNT(own));
+    rd_kafka_headers_t *headers = letter_headers(&refused, before);
+    assert_int_equal(rd_kafka_header_cnt(headers), COUNT(own) + COUNT(refused_headers));
+    for (size_t i = 0; i < COUNT(own); i++)
+        assert_string_equal(only(headers, own[i].name), own[i].value);
+    rd_kafka_headers_destroy(before);
+    rd_kafka_headers_destroy(headers);
+}
+
+static void letter_without_an_answer_has_no_http_status(void **state)
+{
+    (void)state;
+    struct letter letter = refused;
+    letter.http_status = 0;
+    rd_kafka_headers_t *headers = letter_headers(&letter, NULL);
+    assert_int_equal(rd_kafka_header_cnt(headers), COUNT(refused_headers) - 1);
+    assert_string_equal(only(headers, "impcert.http_status"), "");
+    rd_kafka_headers_destroy(headers);
+}
+
+static void letter_keeps_a_long_error_whole(void **state)
+{
+    (void)state;
+    char error[4000];
+    memset(error, 'e', sizeof error - 1);
+    error[sizeof error - 1] = '\0';
+    struct letter letter = refused;
+    letter.error = error;
+    rd_kafka_headers_t *headers = letter_headers(&letter, NULL);
+    assert_string_equal(only(headers, "impcert.error"), error);
+    rd_kafka_headers_destroy(headers);
+}
+
+static void letter_origin_has_room_for_the_longest(void **state)
+{
+    (void)state;
+    char topic[250], origin[LETTER_ORIGIN_SIZE], wanted[400];
+    memset(topic, 't', sizeof topic - 1);
+    topic[sizeof topic - 1] = '\0';
+    struct letter letter = {.topic = topic, .partition = INT32_MAX, .offset = INT64_MAX};
+    letter_origin(&letter, origin);
+    snprintf(wanted, sizeof wanted, "%s/%d/%" PRId64, topic, INT32_MAX, INT64_MAX);
+    assert_string_equal(origin, wanted);
+}
+
+static void reason_names_are_those_of_the_table(void **state)
+{
+    (void)state;
+    static const struct {
+        enum reason reason;
+        const char *name;
+    } names[] = {
+        {REASON_INVALID_EVENT, "invalid_event"},
+        {REASON_NOT_CERTIFIED, "not_certified"},
+        {REASON_NO_UNIQUE_KEY, "no_unique_key"},
+        {REASON_NOT_FOUND, "not_found"},
+        {REASON_REFUSED, "refused"},
+        {REASON_BAD_RESPONSE, "bad_response"},
+        {REASON_UNAVAILABLE, "unavailable"},
+        {REASON_RATE_LIMITED, "rate_limited"},
+        {REASON_STORE_REJECTED, "store_rejected"},
+    };
+    assert_int_equal(COUNT(names) + 1, REASON_COUNT);
+    for (size_t i = 0; i < COUNT(names); i++)
+        assert_string_equal(reason_name(names[i].reason), names[i].name);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(letter_says_all_of_the_failure),
+        cmocka_unit_test(letter_keeps_own_headers_in_order_with_duplicates),
+        cmocka_unit_test(letter_replaces_headers_of_an_earlier_hop),
+        cmocka_unit_test(letter_keeps_headers_that_only_look_like_ours),
+        cmocka_unit_test(letter_without_an_answer_has_no_http_status),
+        cmocka_unit_test(letter_keeps_a_long_error_whole),
+        cmocka_unit_test(letter_origin_has_room_for_the_longest),
+        cmocka_unit_test(reason_names_are_those_of_the_table),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
