@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { URL_SIZE = 2048, STARTS_A_TURN = 32 };
+enum { URL_SIZE = 2048, STARTS_A_TURN = 256 };
 
 struct verify {
     struct http *http;

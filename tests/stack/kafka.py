@@ -152,12 +152,16 @@ class Clients:
 
     def committed(self, group, topic):
         """{partition: committed offset}, with 0 where nothing is committed."""
-        from confluent_kafka import ConsumerGroupTopicPartitions
+        from confluent_kafka import TopicPartition
 
-        request = ConsumerGroupTopicPartitions(group)
-        found = _patiently(lambda: self.admin.list_consumer_group_offsets([request])[group]).topic_partitions
-        committed = {tp.partition: tp.offset for tp in found if tp.topic == topic and tp.offset >= 0}
-        return {partition: committed.get(partition, 0) for partition in self.end_offsets(topic)}
+        # A consumer that never joins: an AdminClient asking a broker that is not yet the coordinator crashes.
+        consumer = self.consumer(**{"group.id": group})
+        try:
+            asked = [TopicPartition(topic, p) for p in self._partitions(topic)]
+            found = _patiently(lambda: consumer.committed(asked, timeout=DEADLINE))
+            return {tp.partition: max(tp.offset, 0) for tp in found}
+        finally:
+            consumer.close()
 
     def lag(self, group, topic):
         """Records of the topic that the group has not committed."""
@@ -256,7 +260,7 @@ def _patiently(request):
 
     def answer():
         try:
-            return request().result(DEADLINE)
+            return request()
         except KafkaException as failure:
             if failure.args[0].code() not in passing:
                 raise

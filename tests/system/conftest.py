@@ -27,3 +27,10 @@ def properties(tmp_path):
 def short_session(properties):
     """Settings with which the group notices a killed worker, and a rebalance, within a few seconds."""
     return properties("session.timeout.ms=3000", "heartbeat.interval.ms=300")
+
+
+@pytest.fixture
+def report(request):
+    """report("3 calls repeated") is shown at the end of the test's line, passed or not."""
+    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
+    return lambda text: terminal.write_line(f"\n    {text}")

@@ -46,10 +46,10 @@ def test_an_idle_worker_ends_at_once(flow, simulator, worker, number):
     assert time.monotonic() - started < 5
 
 
-def test_a_worker_just_started_ends_at_once(flow, simulator, worker):
+def test_a_worker_just_started_ends_at_once(flow, simulator, worker, short_session):
     """Wherever its group and its connections stand just then."""
     for log_line in ("endpoint listening", "started", "ready", "partitions assigned"):
-        one = worker(simulator, IMPCERT_WORKERS=3)
+        one = worker(simulator, IMPCERT_WORKERS=3, **short_session)
         one.wait_for_log(log_line)
         taken = stop_timed(one)
         assert taken < 10, f"{taken:.1f} s after {log_line!r}"
@@ -93,11 +93,13 @@ def test_waiting_retries_are_finished_or_left(flow, simulator, worker):
 
 
 @pytest.mark.parametrize("server", ["kafka", "mongodb"])
-def test_a_stop_without_a_server_ends_in_time(flow, names, stack, simulator_factory, worker, server):
+def test_a_stop_without_a_server_ends_in_time(
+    flow, names, stack, simulator_factory, worker, server, short_session
+):
     simulator = simulator_factory("--latency", "20ms")
     wanted = imp_uids(3000)
     flow.publish(wanted)
-    one = worker(simulator, IMPCERT_IN_FLIGHT=32, IMPCERT_DRAIN_TIMEOUT="4s")
+    one = worker(simulator, IMPCERT_IN_FLIGHT=32, IMPCERT_DRAIN_TIMEOUT="4s", **short_session)
     flow.wait_for_documents(500)
     stack.server(server).kill()
     try:
@@ -106,7 +108,7 @@ def test_a_stop_without_a_server_ends_in_time(flow, names, stack, simulator_fact
         assert taken < 6, f"{taken:.1f} s with a drain timeout of 4 s"
     finally:
         stack.server(server).start()
-    flow.wait_until_done(worker(simulator), deadline=90)
+    flow.wait_until_done(worker(simulator, **short_session))
     assert_documents(simulator, names.documents(), wanted)
     assert flow.letters() == []
 
