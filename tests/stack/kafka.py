@@ -125,7 +125,7 @@ class Clients:
         """Every record that the topic holds now, as Record, by partition and offset."""
         from confluent_kafka import KafkaError, TopicPartition
 
-        consumer = self.consumer(**{"enable.partition.eof": True})
+        consumer = self.consumer(**{"enable.partition.eof": True, "fetch.wait.max.ms": 5})
         try:
             partitions = self._partitions(topic)
             consumer.assign([TopicPartition(topic, p, 0) for p in partitions])

@@ -39,7 +39,7 @@ def test_a_stop_under_load_repeats_next_to_nothing(flow, names, simulator_factor
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_worker_ends_at_once(flow, simulator, worker, number):
-    one = worker(simulator).wait_until_ready()
+    one = worker(simulator, IMPCERT_WORKERS=1).wait_until_ready()
     started = time.monotonic()
     one.signal(number)
     assert one.wait() == 0
@@ -99,13 +99,13 @@ def test_a_stop_without_a_server_ends_in_time(
     simulator = simulator_factory("--latency", "20ms")
     wanted = imp_uids(3000)
     flow.publish(wanted)
-    one = worker(simulator, IMPCERT_IN_FLIGHT=32, IMPCERT_DRAIN_TIMEOUT="4s", **short_session)
+    one = worker(simulator, IMPCERT_IN_FLIGHT=32, IMPCERT_DRAIN_TIMEOUT="2s", **short_session)
     flow.wait_for_documents(500)
     stack.server(server).kill()
     try:
         wait_for(lambda: server in json.loads(one.get("/readyz")[1])["reasons"], 30, f"readiness to name {server}")
         taken = stop_timed(one)
-        assert taken < 6, f"{taken:.1f} s with a drain timeout of 4 s"
+        assert taken < 4, f"{taken:.1f} s with a drain timeout of 2 s"
     finally:
         stack.server(server).start()
     flow.wait_until_done(worker(simulator, **short_session))
