@@ -25,21 +25,27 @@ void assignment_cleanup(struct assignment *assignment)
     assignment->held = 0;
 }
 
+static struct partition *assignment_add_one(struct assignment *assignment, const char *topic, int32_t id)
+{
+    struct partition *partition = calloc(1, sizeof *partition);
+    if (!partition || !(partition->topic = strdup(topic))) {
+        free(partition);
+        return NULL;
+    }
+    partition->id = id;
+    partition->state = PARTITION_ASSIGNED;
+    partition->committed = -1;
+    offsets_init(&partition->offsets);
+    TAILQ_INSERT_TAIL(&assignment->partitions, partition, link);
+    assignment->held++;
+    return partition;
+}
+
 bool assignment_add(struct assignment *assignment, const rd_kafka_topic_partition_list_t *list)
 {
-    for (int i = 0; i < list->cnt; i++) {
-        struct partition *partition = calloc(1, sizeof *partition);
-        if (!partition || !(partition->topic = strdup(list->elems[i].topic))) {
-            free(partition);
+    for (int i = 0; i < list->cnt; i++)
+        if (!assignment_add_one(assignment, list->elems[i].topic, list->elems[i].partition))
             return false;
-        }
-        partition->id = list->elems[i].partition;
-        partition->state = PARTITION_ASSIGNED;
-        partition->committed = -1;
-        offsets_init(&partition->offsets);
-        TAILQ_INSERT_TAIL(&assignment->partitions, partition, link);
-        assignment->held++;
-    }
     return true;
 }
 
@@ -53,6 +59,22 @@ struct partition *assignment_find(const struct assignment *assignment, const cha
     return NULL;
 }
 
+static void partition_gone(struct assignment *assignment, struct partition *partition)
+{
+    partition->state = PARTITION_GONE;
+    assignment->held--;
+    if (!partition->offsets.in_flight)
+        assignment_free(assignment, partition);
+}
+
+struct partition *assignment_restart(struct assignment *assignment, struct partition *partition)
+{
+    struct partition *fresh = assignment_add_one(assignment, partition->topic, partition->id);
+    if (fresh)
+        partition_gone(assignment, partition);
+    return fresh;
+}
+
 void assignment_set(
     struct assignment *assignment, const rd_kafka_topic_partition_list_t *list, enum partition_state state)
 {
@@ -61,12 +83,10 @@ void assignment_set(
             assignment_find(assignment, list->elems[i].topic, list->elems[i].partition);
         if (!partition)
             continue;
-        partition->state = state;
-        if (state != PARTITION_GONE)
-            continue;
-        assignment->held--;
-        if (!partition->offsets.in_flight)
-            assignment_free(assignment, partition);
+        if (state == PARTITION_GONE)
+            partition_gone(assignment, partition);
+        else
+            partition->state = state;
     }
 }
 

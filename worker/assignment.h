@@ -44,6 +44,9 @@ struct partition *assignment_find(const struct assignment *assignment, const cha
 /* Moves the held partitions of a list on to a later state. */
 void assignment_set(
     struct assignment *assignment, const rd_kafka_topic_partition_list_t *list, enum partition_state state);
+/* Puts a new struct partition in the place of one that is ASSIGNED, which is GONE from then on. NULL when out
+ * of memory. */
+struct partition *assignment_restart(struct assignment *assignment, struct partition *partition);
 /* Whether any job of a revoked partition is still in flight. */
 bool assignment_revoked_busy(const struct assignment *assignment);
 

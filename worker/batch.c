@@ -7,31 +7,30 @@
  * with duplicate values"); twice in a row it is another unique index that refuses the document. */
 enum { DUPLICATE_KEY = 11000, CONFLICTS_MAX = 1 };
 
-/* Errors that a document meets because of the server's state, not because of the document. From the driver
- * specifications, "Retryable Writes", and error_codes.yml of the server. */
-static bool batch_code_passes(int32_t code)
+/* Errors that are about the document itself (error_codes.yml of the server). Any other passes, or is
+ * somebody's to mend: then the batch waits, and says why, instead of turning every event into a dead letter.
+ */
+static bool batch_code_refuses(int32_t code)
 {
-    static const int32_t passing[] = {
-        6,     /* HostUnreachable */
-        7,     /* HostNotFound */
-        50,    /* MaxTimeMSExpired */
-        64,    /* WriteConcernFailed */
-        89,    /* NetworkTimeout */
-        91,    /* ShutdownInProgress */
-        112,   /* WriteConflict */
-        133,   /* FailedToSatisfyReadPreference */
-        189,   /* PrimarySteppedDown */
-        262,   /* ExceededTimeLimit */
-        9001,  /* SocketException */
-        10107, /* NotWritablePrimary */
-        11600, /* InterruptedAtShutdown */
-        11602, /* InterruptedDueToReplStateChange */
-        13435, /* NotPrimaryNoSecondaryOk */
-        13436, /* NotPrimaryOrSecondary */
-        14031, /* OutOfDiskSpace */
+    static const int32_t refusing[] = {
+        2,     /* BadValue */
+        9,     /* FailedToParse */
+        14,    /* TypeMismatch */
+        15,    /* Overflow */
+        22,    /* InvalidBSON */
+        28,    /* PathNotViable */
+        40,    /* ConflictingUpdateOperators */
+        52,    /* DollarPrefixedFieldName */
+        55,    /* InvalidDBRef */
+        57,    /* DottedFieldName */
+        66,    /* ImmutableField */
+        121,   /* DocumentValidationFailure */
+        10334, /* BSONObjectTooLarge */
+        11000, /* DuplicateKey, of another unique index */
+        17280, /* KeyTooLong */
     };
-    for (size_t i = 0; i < sizeof passing / sizeof passing[0]; i++)
-        if (code == passing[i])
+    for (size_t i = 0; i < sizeof refusing / sizeof refusing[0]; i++)
+        if (code == refusing[i])
             return true;
     return false;
 }
@@ -51,10 +50,12 @@ static void batch_apply_error(struct batch *batch, size_t index, enum batch_stat
         batch->states[index] = BATCH_TO_UPDATE;
     else if (code == DUPLICATE_KEY && batch->conflicts[index]++ < CONFLICTS_MAX)
         batch->states[index] = BATCH_TO_UPDATE;
-    else if (batch_code_passes(code))
-        batch->states[index] = state;
-    else
+    else if (batch_code_refuses(code))
         batch_refuse(batch, index, code);
+    else {
+        batch->states[index] = state;
+        batch->waiting_code = code;
+    }
 }
 
 /* The command's documents: their jobs' indexes in the batch, in the command's order. */
@@ -201,6 +202,6 @@ bool batch_write(
     }
     for (size_t i = 0; i < batch->count; i++)
         if (batch->states[i] != BATCH_TAKEN && batch->states[i] != BATCH_REFUSED)
-            return error_set(error, "MongoDB did not take every document for now");
+            return error_set(error, "MongoDB does not take documents now (code %d)", batch->waiting_code);
     return true;
 }

@@ -24,6 +24,7 @@ struct batch {
     size_t count;
     struct job *jobs[BATCH_MAX];
     enum batch_state states[BATCH_MAX]; /* of each job's document */
+    int32_t waiting_code;               /* why one was not taken for now; by MongoDB, the last */
     unsigned char conflicts[BATCH_MAX]; /* how often its upsert met a duplicate key */
 };
 

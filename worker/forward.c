@@ -125,6 +125,7 @@ static rd_kafka_conf_t *forward_conf(const struct settings *settings, struct err
         {"partitioner", "murmur2_random"}, /* as impcert-publish and Java clients place keys */
         {"message.timeout.ms", "30000"},
         {"queue.buffering.max.kbytes", "65536"},
+        {"message.max.bytes", "1000000000"}, /* the broker's limit decides */
         {NULL, NULL},
     };
     static const struct kafka_property fixed[] = {

@@ -55,7 +55,9 @@ static int http_on_socket(CURL *easy, curl_socket_t fd, int what, void *context,
     }
     struct epoll_event event = {.data.fd = fd};
     event.events = (what & CURL_POLL_IN ? EPOLLIN : 0U) | (what & CURL_POLL_OUT ? EPOLLOUT : 0U);
-    if (epoll_ctl(http->epoll_fd, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) != 0)
+    /* An error returned from here would fail every call that is running. */
+    if (epoll_ctl(http->epoll_fd, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) != 0 &&
+        epoll_ctl(http->epoll_fd, known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event) != 0)
         return -1;
     if (!known)
         curl_multi_assign(http->multi, fd, context);
@@ -91,7 +93,10 @@ static void http_call_free(struct http_call *call)
 static bool http_call_set_up(struct http_call *call, const struct http_config *config)
 {
     CURL *easy = call->easy;
+    /* QUICK_EXIT: a lookup that timed out is left to its resolver thread; without it curl waits for that
+     * thread, and with it the whole loop. */
     return curl_easy_setopt(easy, CURLOPT_PRIVATE, call) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->failure) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_USERAGENT, "impcert/" IMPCERT_VERSION) == CURLE_OK &&
@@ -237,6 +242,14 @@ static enum transport http_transport(const struct http_call *call, CURLcode code
     return code == CURLE_OPERATION_TIMEDOUT ? TRANSPORT_TIMEOUT : TRANSPORT_FAILED;
 }
 
+/* A date in the past comes as a negative number. */
+static int64_t http_bounded_wait(curl_off_t seconds)
+{
+    if (seconds < 0)
+        return 0;
+    return seconds < RETRY_AFTER_MAX_S ? seconds : RETRY_AFTER_MAX_S;
+}
+
 static void http_finish(struct http *http, struct http_call *call, CURLcode code)
 {
     struct answer answer = {
@@ -249,7 +262,7 @@ static void http_finish(struct http *http, struct http_call *call, CURLcode code
     if (code == CURLE_OK) {
         curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &answer.http_status);
         curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
-        answer.retry_after_s = retry_after_s < RETRY_AFTER_MAX_S ? retry_after_s : RETRY_AFTER_MAX_S;
+        answer.retry_after_s = http_bounded_wait(retry_after_s);
     }
     curl_multi_remove_handle(http->multi, call->easy);
     call->done(call->context, call->subject, &answer);

@@ -70,12 +70,14 @@ static void intake_on_assign(struct intake *intake, const rd_kafka_topic_partiti
         error_set(&intake->failure, "taking partitions: %s", rd_kafka_error_string(error));
         rd_kafka_error_destroy(error);
     }
-    /* A new partition does not know of the pause. */
-    if (intake->paused) {
-        rd_kafka_topic_partition_list_t *copy = rd_kafka_topic_partition_list_copy(list);
+    /* librdkafka remembers a pause over revocation and assignment: a partition that was given up while paused
+     * comes back paused, and one that is new does not know of our pause. */
+    rd_kafka_topic_partition_list_t *copy = rd_kafka_topic_partition_list_copy(list);
+    if (intake->paused)
         rd_kafka_pause_partitions(intake->consumer, copy);
-        rd_kafka_topic_partition_list_destroy(copy);
-    }
+    else
+        rd_kafka_resume_partitions(intake->consumer, copy);
+    rd_kafka_topic_partition_list_destroy(copy);
     if (list->cnt)
         intake->topic_fault = false;
     intake->joined = true;
@@ -283,6 +285,10 @@ void intake_close(struct intake *intake)
         rd_kafka_queue_io_event_enable(intake->queue, -1, NULL, 0);
         rd_kafka_queue_destroy(intake->queue);
     }
+    /* Without partitions, closing alone does not leave the group in librdkafka 2.0, and the others wait until
+     * the session has ended. */
+    if (intake->consumer && !intake->assignment.held)
+        rd_kafka_unsubscribe(intake->consumer);
     if (intake->consumer)
         rd_kafka_consumer_close(intake->consumer);
     assignment_cleanup(&intake->assignment);
@@ -354,25 +360,33 @@ static struct partition *intake_partition(struct intake *intake, const rd_kafka_
     return intake->last;
 }
 
-/* A record outside the assignment, or not beyond the last one, will come (or came) elsewhere: it is left
- * alone. */
+/* The log began anew at a lower offset (its topic was made again, or cut off): what was known of it is void.
+ */
+static struct partition *intake_restart(struct intake *intake, struct partition *partition, int64_t offset)
+{
+    log_error("the log began anew: going on from its start", LOG_TEXT("topic", partition->topic),
+        LOG_NUMBER("partition", partition->id), LOG_NUMBER("offset", offset),
+        LOG_NUMBER("expected_offset", partition->offsets.next));
+    intake->last = assignment_restart(&intake->assignment, partition);
+    return intake->last;
+}
+
+/* A record outside the assignment comes to its new owner. */
 static void intake_take(struct intake *intake, struct job_pool *pool, rd_kafka_message_t *message,
     struct job_list *arrived, int64_t now_ns)
 {
     struct partition *partition = intake_partition(intake, message);
     if (!partition || partition->state != PARTITION_ASSIGNED)
         return;
-    struct job *job = job_pool_take(pool);
-    if (!job || !job_set_record(job, message)) {
+    if (message->offset < partition->offsets.base)
+        partition = intake_restart(intake, partition, message->offset);
+    else if (message->offset < partition->offsets.next)
+        return; /* it is in flight, or done */
+    struct job *job = partition ? job_pool_take(pool) : NULL;
+    if (!job || !job_set_record(job, message) || !offsets_begin(&partition->offsets, message->offset)) {
         error_set(&intake->failure, "out of memory for a record of %zu bytes", message->len);
         if (job)
             job_pool_give(pool, job);
-        return;
-    }
-    if (!offsets_begin(&partition->offsets, message->offset)) {
-        log_warn("record out of order left alone", LOG_TEXT("topic", partition->topic),
-            LOG_NUMBER("partition", partition->id), LOG_NUMBER("offset", message->offset));
-        job_pool_give(pool, job);
         return;
     }
     job->partition = partition;

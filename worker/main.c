@@ -9,6 +9,7 @@
 #include "worker/intake.h"
 #include "worker/metrics.h"
 #include "worker/mongo.h"
+#include "worker/store.h"
 #include "worker/worker.h"
 
 #include <curl/curl.h>
@@ -257,7 +258,8 @@ static int process_open(struct process *process, struct error *error)
     process->health = health_new();
     if (!process->health || !process_catch_signals(process, error))
         return EXIT_FAILURE;
-    process->clients = mongo_open(process->settings, error);
+    process->clients = mongo_open(process->settings,
+        (uint32_t)(settings_number(process->settings, SETTING_WORKERS) * STORE_THREADS), error);
     if (!process->clients || !process_open_workers(process, error))
         return EXIT_USAGE;
     if (!process_listen(process, error) || !process_start(process, error))

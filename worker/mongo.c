@@ -32,19 +32,16 @@ static bool mongo_write_concern(mongoc_uri_t *uri, struct error *error)
     if (!mongoc_write_concern_is_acknowledged(given))
         return error_set(error,
             "w=0 asks for writes without acknowledgement, which would lose events; expected w=majority");
-    if (!mongoc_write_concern_is_default(given)) {
-        if (!mongoc_write_concern_get_wmajority(given))
-            log_warn("MONGODB_URI asks for less than w=majority: a failover can lose stored documents");
+    if (mongoc_write_concern_get_w(given) != MONGOC_WRITE_CONCERN_W_DEFAULT)
         return true;
-    }
-    mongoc_write_concern_t *majority = mongoc_write_concern_new();
-    mongoc_write_concern_set_wmajority(majority, 0);
+    mongoc_write_concern_t *majority = mongoc_write_concern_copy(given); /* may say journal or wtimeoutMS */
+    mongoc_write_concern_set_wmajority(majority, mongoc_write_concern_get_wtimeout(given));
     mongoc_uri_set_write_concern(uri, majority);
     mongoc_write_concern_destroy(majority);
     return true;
 }
 
-static mongoc_client_pool_t *mongo_pool(const mongoc_uri_t *uri, struct error *error)
+static mongoc_client_pool_t *mongo_pool(const mongoc_uri_t *uri, uint32_t threads, struct error *error)
 {
     bson_error_t why;
     mongoc_client_pool_t *pool = mongoc_client_pool_new_with_error(uri, &why);
@@ -52,6 +49,8 @@ static mongoc_client_pool_t *mongo_pool(const mongoc_uri_t *uri, struct error *e
         error_set(error, "MONGODB_URI: %s", why.message);
         return NULL;
     }
+    /* Each store thread keeps a client for its life, whatever maxPoolSize says. */
+    mongoc_client_pool_max_size(pool, threads);
     mongoc_client_pool_set_error_api(pool, MONGOC_ERROR_API_VERSION_2);
     mongoc_client_pool_set_appname(pool, "impcert-worker");
     return pool;
@@ -87,11 +86,13 @@ void mongo_check(const struct settings *settings, struct faults *faults)
         faults_add(faults, "MONGODB_URI", "%s", error.text);
 }
 
-mongoc_client_pool_t *mongo_open(const struct settings *settings, struct error *error)
+mongoc_client_pool_t *mongo_open(const struct settings *settings, uint32_t threads, struct error *error)
 {
     mongoc_init();
     mongoc_uri_t *uri = mongo_uri(settings, error);
-    mongoc_client_pool_t *pool = uri ? mongo_pool(uri, error) : NULL;
+    if (uri && !mongoc_write_concern_get_wmajority(mongoc_uri_get_write_concern(uri)))
+        log_warn("MONGODB_URI asks for less than w=majority: a failover can lose stored documents");
+    mongoc_client_pool_t *pool = uri ? mongo_pool(uri, threads, error) : NULL;
     if (uri)
         mongoc_uri_destroy(uri);
     return pool;

@@ -13,7 +13,6 @@
 
 /* Two batches under way keep MongoDB busy while replies travel; a few ms of age let a batch fill, unless all
  * threads are busy, when it fills anyway. */
-enum { STORE_THREADS = 2 };
 #define STORE_LINGER (5 * CLOCK_MS)
 #define STORE_BACKOFF_BASE (100 * CLOCK_MS)
 #define STORE_BACKOFF_MAX (5 * CLOCK_S)
@@ -187,6 +186,7 @@ static bool store_hand_over(struct store *store)
         return false;
     memset(batch->conflicts, 0, sizeof batch->conflicts);
     batch->count = 0;
+    batch->waiting_code = 0;
     struct job *job;
     while (batch->count < BATCH_MAX && (job = TAILQ_FIRST(&store->filling))) {
         job_move(job, &store->filling, NULL, JOB_STORING);

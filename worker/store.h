@@ -13,6 +13,9 @@
  * MongoDB has taken or refused each document; nothing is dropped while MongoDB is away. */
 struct store;
 
+/* Threads of one store, each with a MongoDB client of its own. */
+enum { STORE_THREADS = 2 };
+
 /* Starts the threads. wake_fd is signalled when jobs come back. Everything is borrowed for its life. Thread:
  * loop. */
 struct store *store_open(const struct settings *settings, mongoc_client_pool_t *clients, int wake_fd,

@@ -28,8 +28,9 @@ struct token {
     int64_t ends_ns;  /* value is not used from here on */
     int64_t renew_ns; /* when to ask next; CLOCK_NEVER while asking */
     bool asking;
-    bool proven;  /* no call with this serial has been refused since an answer brought it */
-    int failures; /* in a row: requests without a token, and fresh tokens refused */
+    bool worked;  /* some call with this text was answered otherwise than 401 */
+    bool doubted; /* a call with this serial was refused, and the next request is due or under way */
+    int failures; /* in a row: requests without a token, and refusals without a call that worked in between */
     struct backoff backoff;
 };
 
@@ -77,12 +78,13 @@ static void token_fail(struct token *token, const char *reason)
 static void token_accept(struct token *token, const char *value, int64_t life_s)
 {
     int64_t now = clock_ns();
-    /* A refused token that comes back unchanged is not news: asking again at once would loop. */
-    bool refused = !token->proven && strcmp(value, token->value) == 0;
+    bool same = strcmp(value, token->value) == 0;
     snprintf(token->value, sizeof token->value, "%s", value);
     token->serial++;
-    token->proven = true;
-    token->failures = refused ? token->failures : 0;
+    token->worked = token->worked && same;
+    /* A refused token is counted as a failure until it works: the same one may come back again and again. */
+    token->failures = token->doubted ? token->failures : 0;
+    token->doubted = false;
     token->ends_ns = now + life_s * CLOCK_S;
     /* Where there is less than the renewal window left, the next request waits for the end itself. */
     token->renew_ns = token->ends_ns - (life_s * CLOCK_S > TOKEN_RENEW_BEFORE ? TOKEN_RENEW_BEFORE : 0);
@@ -160,17 +162,31 @@ void token_turn(struct token *token, int64_t now_ns)
         token_fail(token, error.text);
 }
 
+bool token_asking(const struct token *token)
+{
+    return token->asking;
+}
+
 int64_t token_due_ns(const struct token *token)
 {
     return token->asking ? CLOCK_NEVER : token->renew_ns;
 }
 
+void token_worked(struct token *token, uint64_t serial)
+{
+    if (serial != token->serial || token->doubted)
+        return;
+    token->worked = true;
+    token->failures = 0;
+}
+
 void token_refused(struct token *token, uint64_t serial, int64_t now_ns)
 {
-    if (serial != token->serial || !token->proven)
+    if (serial != token->serial || token->doubted)
         return;
-    token->proven = false;
-    token->ends_ns = now_ns;
+    token->doubted = true;
+    if (!token->worked)
+        token->ends_ns = now_ns;
     token->renew_ns = now_ns;
     if (token->failures++)
         token->renew_ns += backoff_delay(&token->backoff, token->failures);

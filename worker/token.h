@@ -24,8 +24,14 @@ const char *token_value(const struct token *token, int64_t now_ns);
 /* Changes with each answer, even if the text is the same. Never 0 where there is a token. */
 uint64_t token_serial(const struct token *token);
 
-/* A call with the token of that serial was answered 401. */
+/* A call with the token of that serial was answered otherwise than 401: the token is accepted. */
+void token_worked(struct token *token, uint64_t serial);
+/* A call with the token of that serial was answered 401. The token is renewed; meanwhile it stays in use
+ * where it has worked for others, since then the fault may be that one call's. */
 void token_refused(struct token *token, uint64_t serial, int64_t now_ns);
+
+/* Whether a request for a token is under way. */
+bool token_asking(const struct token *token);
 
 /* Asks for a token where one is due. */
 void token_turn(struct token *token, int64_t now_ns);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { URL_SIZE = 2048, STARTS_A_TURN = 256 };
+enum { URL_SIZE = 2048 };
 
 struct verify {
     struct http *http;
@@ -57,6 +57,8 @@ static void verify_on_answer(void *context, void *subject, const struct answer *
     metrics_observe(verify->metrics, HISTOGRAM_HTTP, clock_ns() - job->asked_ns);
     classify(answer, job->imp_uid, verify->fields, &job->certification, &job->verdict);
     job->certification.verified_at_ms = clock_wall_ms();
+    if (answer->transport == TRANSPORT_ANSWERED && job->verdict.outcome != OUTCOME_UNAUTHORIZED)
+        token_worked(verify->token, job->token_serial);
     job_move(job, &verify->running, &verify->answered, JOB_VERIFYING);
 }
 
@@ -83,14 +85,13 @@ static void verify_start_one(struct verify *verify, struct job_list *ready, stru
     }
 }
 
-bool verify_start(struct verify *verify, struct job_list *ready, int64_t now_ns)
+void verify_start(struct verify *verify, struct job_list *ready, int64_t now_ns)
 {
     if (!token_value(verify->token, now_ns))
-        return false;
+        return;
     struct job *job;
-    for (int started = 0; started < STARTS_A_TURN && (job = TAILQ_FIRST(ready)); started++)
+    while ((job = TAILQ_FIRST(ready)))
         verify_start_one(verify, ready, job, now_ns);
-    return !TAILQ_EMPTY(ready);
 }
 
 bool verify_busy(const struct verify *verify)

@@ -16,9 +16,8 @@ struct verify *verify_open(
 /* Jobs that are running are forgotten: the caller owns them all. NULL is fine. */
 void verify_close(struct verify *verify);
 
-/* Starts calls for jobs on ready while there is a token, a bounded number a turn so that answers are read in
- * between. Returns whether it left jobs for the next turn. */
-bool verify_start(struct verify *verify, struct job_list *ready, int64_t now_ns);
+/* Starts the calls of the jobs on ready while there is a token; without one they stay there. */
+void verify_start(struct verify *verify, struct job_list *ready, int64_t now_ns);
 /* Whether any call is running. */
 bool verify_busy(const struct verify *verify);
 /* Jobs whose verdict is in, for the caller to move on; they are in state JOB_VERIFYING. Borrowed. */

@@ -55,7 +55,8 @@ struct worker {
 
     struct job_list arrived; /* from intake, not looked at yet */
     struct job_list ready;   /* to be verified */
-    bool more_ready;         /* some of them could be started at once */
+    struct job_list refused; /* answered 401: ready again with the next token */
+    uint64_t refused_serial; /* of the token that is not to be used for them */
     size_t capacity;         /* jobs in flight at the most */
     size_t in_flight;
     size_t record_bytes; /* of the jobs in flight */
@@ -157,6 +158,7 @@ static void worker_wait(
 
 static void worker_failed_try(struct worker *worker, struct job *job, int64_t now_ns)
 {
+    metrics_count_reason(worker->metrics, METRIC_FAILED_TRIES, job->verdict.reason);
     job->attempts++;
     job->throttled = 0;
     job->token_renewed = false;
@@ -167,7 +169,7 @@ static void worker_failed_try(struct worker *worker, struct job *job, int64_t no
         worker_reject(worker, job, now_ns);
 }
 
-/* A token that was refused is replaced, and its job tries again at once; a fresh one that is refused too is a
+/* A token that was refused is replaced, and its job tries again with the next; refused once more it is a
  * failed try. */
 static void worker_unauthorized(struct worker *worker, struct job *job, int64_t now_ns)
 {
@@ -177,7 +179,20 @@ static void worker_unauthorized(struct worker *worker, struct job *job, int64_t 
         return;
     }
     job->token_renewed = true;
-    job_move(job, NULL, &worker->ready, JOB_READY);
+    worker->refused_serial = job->token_serial;
+    job_move(job, NULL, &worker->refused, JOB_READY);
+}
+
+static void worker_release_refused(struct worker *worker)
+{
+    if (token_serial(worker->token) != worker->refused_serial)
+        TAILQ_CONCAT(&worker->ready, &worker->refused, link);
+}
+
+static void worker_throttled(struct worker *worker, struct job *job, int64_t now_ns)
+{
+    metrics_count_reason(worker->metrics, METRIC_FAILED_TRIES, job->verdict.reason);
+    worker_wait(worker, job, ++job->throttled, job->verdict.retry_after_s * CLOCK_S, now_ns);
 }
 
 static void worker_judge(struct worker *worker, struct job *job, int64_t now_ns)
@@ -190,13 +205,12 @@ static void worker_judge(struct worker *worker, struct job *job, int64_t now_ns)
     }
     if (!job->first_failed_ms)
         job->first_failed_ms = clock_wall_ms();
-    metrics_count_reason(worker->metrics, METRIC_FAILED_TRIES, job->verdict.reason);
     if (job->partition->state == PARTITION_GONE)
         worker_drop(worker, job);
     else if (job->verdict.outcome == OUTCOME_UNAUTHORIZED)
         worker_unauthorized(worker, job, now_ns);
     else if (job->verdict.outcome == OUTCOME_THROTTLED)
-        worker_wait(worker, job, ++job->throttled, job->verdict.retry_after_s * CLOCK_S, now_ns);
+        worker_throttled(worker, job, now_ns);
     else
         worker_failed_try(worker, job, now_ns);
 }
@@ -252,8 +266,9 @@ static void worker_move_jobs(struct worker *worker, int64_t now_ns)
         worker_accept(worker, job, now_ns);
     while (retry_release(worker->retry, &worker->ready, now_ns))
         ;
+    worker_release_refused(worker);
     worker_drop_orphans(worker);
-    worker->more_ready = verify_start(worker->verify, &worker->ready, now_ns);
+    verify_start(worker->verify, &worker->ready, now_ns);
     while ((job = TAILQ_FIRST(verify_answered(worker->verify))))
         worker_judge(worker, job, now_ns);
     store_turn(worker->store, now_ns);
@@ -286,7 +301,7 @@ static int64_t earlier(int64_t a, int64_t b)
 static int worker_sleep_ms(const struct worker *worker)
 {
     int64_t now = clock_ns();
-    if (worker->more_ready || !TAILQ_EMPTY(verify_answered(worker->verify)) ||
+    if (!TAILQ_EMPTY(verify_answered(worker->verify)) ||
         (intake_has_more(worker->intake) && worker_room(worker, now)))
         return 0;
     int64_t due = earlier(http_due_ns(worker->http), token_due_ns(worker->token));
@@ -313,11 +328,12 @@ static void worker_sleep(struct worker *worker)
     }
 }
 
-/* Without a token, jobs that wait for one can't be finished. */
+/* Without a token, and none being asked for, jobs that wait for one can't be finished. */
 static bool worker_drained(const struct worker *worker, int64_t now_ns)
 {
-    return !worker->in_flight || (!token_value(worker->token, now_ns) && !verify_busy(worker->verify) &&
-                                     !store_busy(worker->store) && !forward_busy(worker->forward));
+    return !worker->in_flight ||
+           (!token_value(worker->token, now_ns) && !token_asking(worker->token) &&
+               !verify_busy(worker->verify) && !store_busy(worker->store) && !forward_busy(worker->forward));
 }
 
 static void worker_run_until_stop(struct worker *worker)
@@ -436,6 +452,7 @@ struct worker *worker_open(const struct settings *settings, mongoc_client_pool_t
     worker->capacity = (size_t)settings_number(settings, SETTING_IN_FLIGHT);
     TAILQ_INIT(&worker->arrived);
     TAILQ_INIT(&worker->ready);
+    TAILQ_INIT(&worker->refused);
     metrics_turned(metrics, clock_ns());
     if (worker_open_loop(worker, error) && worker_open_rooms(worker, clients, health, error))
         return worker;
@@ -447,8 +464,10 @@ void worker_close(struct worker *worker)
 {
     if (!worker)
         return;
-    if (worker->started)
+    if (worker->started) {
+        worker_stop(worker, clock_ns());
         pthread_join(worker->thread, NULL);
+    }
     worker_close_rooms(worker);
     close(worker->epoll_fd);
     close(worker->wake_fd);
