@@ -180,14 +180,13 @@ static const struct kafka_property intake_defaults[] = {
     {"auto.offset.reset", "earliest"}, /* without a committed offset no event may be passed over */
     {"session.timeout.ms", "45000"},
     {"heartbeat.interval.ms", "1000"}, /* how soon members notice a rebalance, for which all others wait */
-    /* Records fetched ahead cost librdkafka about 500 bytes each, and fetched batches are counted
-     * compressed: fetches are small so that a backlog costs little memory. A record larger than a fetch
-     * still comes (KIP-74). */
-    {"queued.min.messages", "1000"},
-    {"queued.max.messages.kbytes", "1024"},
-    {"max.partition.fetch.bytes", "65536"},
-    {"fetch.max.bytes", "262144"},
-    {"message.max.bytes", "262144"}, /* of a consumer, only the floor of fetch.max.bytes */
+    /* Records fetched ahead cost librdkafka about 500 bytes each, so fewer are than by default. With less
+     * than this, its pause of a second after each time that it has enough would leave a quick worker idle. A
+     * fetch must have room for every partition: what does not fit would starve the last ones. */
+    {"queued.min.messages", "6000"},
+    {"queued.max.messages.kbytes", "2048"},
+    {"max.partition.fetch.bytes", "49152"},
+    {"fetch.max.bytes", "33554432"},
     {"fetch.wait.max.ms", "100"},
     {"topic.metadata.refresh.interval.ms", "10000"},
     {NULL, NULL},

@@ -108,7 +108,7 @@ static void process_raise_descriptors(const struct process *process)
  * without being any quicker. */
 static void process_limit_arenas(const struct process *process)
 {
-    mallopt(M_ARENA_MAX, (int)process->count);
+    mallopt(M_ARENA_MAX, (int)(process->count + 1) / 2);
 }
 
 static bool process_open_workers(struct process *process, struct error *error)

@@ -74,7 +74,9 @@ class Clients:
     def producer(self, **settings):
         from confluent_kafka import Producer
 
-        return Producer(self._settings() | {"acks": "all", "linger.ms": 5} | settings)
+        # Backends publish events one by one; a consumer gets a batch whole, and has to work it off before the
+        # next partition's turn.
+        return Producer(self._settings() | {"acks": "all", "linger.ms": 5, "batch.num.messages": 500} | settings)
 
     def create_topic(self, name, partitions=1, config=None):
         """Creates the topic and waits until the broker leads all its partitions."""

@@ -7,7 +7,6 @@ import time
 from stack import ports
 from support import wait_for
 from support.flow import assert_documents, event, imp_uids
-from support.http import fetch
 
 
 def readiness(worker):

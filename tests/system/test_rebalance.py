@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 from confluent_kafka.admin import NewPartitions
 
 from support import wait_for
@@ -94,3 +95,20 @@ def test_partitions_added_later_are_consumed(flow, names, stack, simulator, work
     flow.publish(imp_uids(500))
     flow.wait_until_done(one)
     flow.assert_ends(documents=imp_uids(500))
+
+
+@pytest.mark.parametrize("flow", [2], indirect=True)
+def test_a_partition_given_up_while_paused_goes_on_when_it_comes_back(flow, names, simulator_factory, worker):
+    simulator = simulator_factory("--latency", "8s")
+    flow.publish(imp_uids(200))
+    settings = {"IMPCERT_WORKERS": 1, "IMPCERT_IN_FLIGHT": 32, "IMPCERT_TIMEOUT": "60s"}
+    stays = worker(simulator, **settings)
+    wait_for(lambda: stays.metric("impcert_pauses_total") >= 1, 30, "a pause")
+    goes = worker(simulator, **settings)
+    wait_for(lambda: goes.metric("impcert_partitions_assigned") == 1, 60, "a partition each")
+    simulator.settings(latency="0ms")
+    flow.wait_until_done(stays, goes)
+    assert goes.stop() == 0
+    wait_for(lambda: stays.metric("impcert_partitions_assigned") == 2, 60, "both partitions back")
+    flow.publish(imp_uids(200, "second"))
+    flow.wait_until_done(stays, deadline=15)

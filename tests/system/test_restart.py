@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from support import wait_for
 from support.flow import assert_documents, imp_uids
 
@@ -62,3 +64,18 @@ def test_a_restarted_broker_is_met_again(flow, names, stack, simulator, worker):
     flow.wait_until_done(one)
     one.wait_until_ready()
     flow.assert_ends(documents=wanted, letters=["refused_1"])
+
+
+@pytest.mark.parametrize("flow", [1], indirect=True)
+def test_a_topic_made_again_is_read_from_its_start(flow, names, stack, simulator, worker):
+    flow.publish(imp_uids(300))
+    one = worker(simulator, IMPCERT_WORKERS=1)
+    flow.wait_until_done(one)
+    stack.kafka.delete_topics([names.topic])
+    wait_for(lambda: names.topic not in stack.kafka.topics(), 30, "the topic to be gone")
+    stack.kafka.create_topic(names.topic, 1)
+    again = imp_uids(200, "again")
+    flow.publish(again)
+    flow.wait_for_documents(500)
+    assert set(again) <= set(names.documents())
+    flow.wait_until_done(one)

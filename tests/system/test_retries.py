@@ -1,5 +1,7 @@
 """Tries in the process: as many as set, with a bounded and jittered wait between them."""
 
+import time
+
 import pytest
 
 from support import wait_for
@@ -119,3 +121,15 @@ def test_an_upstream_that_comes_back_serves_what_waits(flow, names, simulator, w
     simulator.faults([])
     flow.wait_until_done(one)
     assert_documents(simulator, names.documents(), wanted)
+
+
+def test_a_retry_after_in_the_past_still_backs_off(flow, simulator, worker):
+    past = "Wed, 21 Oct 2015 07:28:00 GMT"
+    simulator.faults([{"kind": "status", "status": 429, "retry_after": past, "times": 5}])
+    flow.publish(imp_uids(1))
+    started = time.monotonic()
+    one = worker(simulator, IMPCERT_WORKERS=1, IMPCERT_BACKOFF="300ms")
+    flow.wait_until_done(one)
+    assert sum(simulator.calls().values()) == 6
+    assert time.monotonic() - started > 0.3, "six calls without any backoff"
+    assert one.metric("impcert_retries_total") == 5

@@ -144,3 +144,21 @@ def test_fewer_acknowledgements_than_one_are_refused(simulator, worker, stack):
     one = worker(simulator, MONGODB_URI=f"{stack.mongodb.uri}&w=0")
     assert one.wait() == 2
     assert "w=0" in one.log_tail()
+
+
+@pytest.mark.parametrize("option", ["maxPoolSize=1", "maxPoolSize=1&waitQueueTimeoutMS=500"])
+def test_a_small_client_pool_holds_up_no_store_thread(flow, stack, simulator, worker, option):
+    flow.publish(imp_uids(500))
+    uri = f"{stack.mongodb.uri}&{option}"
+    flow.wait_until_done(worker(simulator, MONGODB_URI=uri, IMPCERT_WORKERS=3))
+
+
+def test_further_write_concern_options_keep_the_majority(flow, names, stack, simulator, worker):
+    with stack.mongodb.client() as client:
+        client[names.database].command("profile", 2)
+        flow.publish(imp_uids(3))
+        flow.wait_until_done(worker(simulator, MONGODB_URI=f"{stack.mongodb.uri}&journal=true", IMPCERT_WORKERS=1))
+        inserts = list(client[names.database]["system.profile"].find({"op": "insert"}))
+    assert inserts
+    for insert in inserts:
+        assert insert["command"]["writeConcern"] == {"w": "majority", "j": True}

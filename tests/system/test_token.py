@@ -160,3 +160,12 @@ def test_a_token_lives_by_the_clock_of_the_service(flow, simulator_factory, work
     flow.wait_until_done(worker(simulator, IMPCERT_WORKERS=1))
     assert simulator.counters()["token_requests"] == 1
     flow.assert_ends(documents=imp_uids(100))
+
+
+def test_events_that_are_always_refused_do_not_hold_up_the_others(flow, simulator, worker):
+    simulator.faults([{"kind": "expired_token", "match": "cursed_"}])
+    cursed, fine = imp_uids(3, "cursed"), imp_uids(3000)
+    flow.publish([*fine[:100], cursed[0], *fine[100:1500], cursed[1], *fine[1500:], cursed[2]])
+    one = worker(simulator, IMPCERT_WORKERS=1, IMPCERT_IN_FLIGHT=64)
+    flow.wait_until_done(one, deadline=30)
+    flow.assert_ends(documents=fine, letters=cursed)
