@@ -22,7 +22,8 @@ struct store {
     struct job_list filling; /* not handed over yet */
     size_t filling_count;
     int64_t filling_since_ns;
-    int busy; /* batches handed over and not back */
+    int busy;            /* batches handed over and not back */
+    size_t handed_count; /* jobs in them */
     struct job_list collected;
     pthread_t threads[STORE_THREADS];
     int started;
@@ -194,6 +195,7 @@ static bool store_hand_over(struct store *store)
         batch->jobs[batch->count++] = job;
     }
     store->filling_count -= batch->count;
+    store->handed_count += batch->count;
     store->busy++;
     chan_give(store->work, &batch->item);
     return true;
@@ -211,9 +213,9 @@ int64_t store_due_ns(const struct store *store)
                                                                : CLOCK_NEVER;
 }
 
-bool store_busy(const struct store *store)
+size_t store_count(const struct store *store)
 {
-    return store->filling_count || store->busy;
+    return store->filling_count + store->handed_count;
 }
 
 struct job_list *store_collect(struct store *store)
@@ -223,8 +225,9 @@ struct job_list *store_collect(struct store *store)
         struct batch *batch = (struct batch *)(void *)item;
         for (size_t i = 0; i < batch->count; i++)
             job_move(batch->jobs[i], NULL, &store->collected, JOB_STORING);
-        free(batch);
+        store->handed_count -= batch->count;
         store->busy--;
+        free(batch);
     }
     return &store->collected;
 }

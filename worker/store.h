@@ -29,8 +29,8 @@ void store_add(struct store *store, struct job *job, int64_t now_ns);
 /* Hands over the batches that are due. Thread: loop. */
 void store_turn(struct store *store, int64_t now_ns);
 int64_t store_due_ns(const struct store *store);
-/* Whether any job is inside. Thread: loop. */
-bool store_busy(const struct store *store);
+/* Jobs inside. Thread: loop. */
+size_t store_count(const struct store *store);
 /* Jobs that came back, in state JOB_STORING: stored, unless verdict says REASON_STORE_REJECTED. For the
  * caller to move on. Borrowed. Thread: loop. */
 struct job_list *store_collect(struct store *store);

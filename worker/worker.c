@@ -291,6 +291,7 @@ static void worker_turn(struct worker *worker)
     http_turn(worker->http, clock_ns());
     metrics_set(worker->metrics, METRIC_IN_FLIGHT, worker->in_flight);
     metrics_set(worker->metrics, METRIC_WAITING, retry_count(worker->retry));
+    metrics_set(worker->metrics, METRIC_STORING, store_count(worker->store));
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -333,7 +334,7 @@ static bool worker_drained(const struct worker *worker, int64_t now_ns)
 {
     return !worker->in_flight ||
            (!token_value(worker->token, now_ns) && !token_asking(worker->token) &&
-               !verify_busy(worker->verify) && !store_busy(worker->store) && !forward_busy(worker->forward));
+               !verify_busy(worker->verify) && !store_count(worker->store) && !forward_busy(worker->forward));
 }
 
 static void worker_run_until_stop(struct worker *worker)
