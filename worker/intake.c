@@ -17,6 +17,8 @@
  * simply waited out. */
 #define INTAKE_PAUSE_AFTER (CLOCK_S / 2)
 #define INTAKE_COMMIT_EVERY CLOCK_S
+/* A commit can be lost with the coordinator: then it is sent again. */
+#define INTAKE_COMMIT_ANSWER_WITHIN (10 * CLOCK_S)
 /* librdkafka holds all partitions back until a revocation is answered, so it is answered soon. */
 #define INTAKE_REVOKE_WITHIN (3 * CLOCK_S)
 
@@ -35,7 +37,8 @@ struct intake {
     bool closing;
     int64_t full_since_ns; /* 0: there was room in the last turn */
     int64_t commit_due_ns;
-    int commits_open; /* sent, not answered */
+    int commits_open;           /* sent, not answered */
+    int64_t commit_answered_ns; /* the last answer, or the first commit that waits for one */
 
     rd_kafka_topic_partition_list_t *revoked; /* owned; to give up once their jobs have ended; NULL: none */
     int64_t revoke_by_ns;
@@ -128,7 +131,9 @@ static void intake_on_commit(
 {
     (void)consumer;
     struct intake *intake = context;
-    intake->commits_open--;
+    intake->commit_answered_ns = clock_ns();
+    if (intake->commits_open)
+        intake->commits_open--;
     if (result == RD_KAFKA_RESP_ERR_NO_ERROR || result == RD_KAFKA_RESP_ERR__NO_OFFSET)
         return;
     metrics_add(intake->metrics, METRIC_COMMIT_FAILURES, 1);
@@ -445,17 +450,33 @@ void intake_drop(struct intake *intake, struct job *job)
     assignment_end(&intake->assignment, job->partition, job->offset, false);
 }
 
+static void intake_forget_commits(struct intake *intake, int64_t now_ns)
+{
+    log_warn("commits were not answered", LOG_NUMBER("count", intake->commits_open));
+    intake->commits_open = 0;
+    intake->commit_answered_ns = now_ns;
+    rd_kafka_topic_partition_list_t *list = assignment_list(&intake->assignment);
+    if (!list)
+        return;
+    assignment_commit_failed(&intake->assignment, list);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 void intake_commit(struct intake *intake)
 {
-    if (membership_joining(&intake->membership))
+    int64_t now = clock_ns();
+    if (membership_joining(&intake->membership, now))
         return;
-    intake->commit_due_ns = clock_ns() + INTAKE_COMMIT_EVERY;
+    if (intake->commits_open && now - intake->commit_answered_ns >= INTAKE_COMMIT_ANSWER_WITHIN)
+        intake_forget_commits(intake, now);
+    intake->commit_due_ns = now + INTAKE_COMMIT_EVERY;
     rd_kafka_topic_partition_list_t *list = assignment_to_commit(&intake->assignment);
     if (!list)
         return;
     rd_kafka_resp_err_t result = rd_kafka_commit(intake->consumer, list, 1);
     if (result == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        intake->commits_open++;
+        if (!intake->commits_open++)
+            intake->commit_answered_ns = now;
         metrics_add(intake->metrics, METRIC_COMMITS, 1);
     } else {
         log_warn("commit failed", LOG_TEXT("error", rd_kafka_err2str(result)));
