@@ -53,6 +53,12 @@ static void intake_unassign(struct intake *intake, const rd_kafka_topic_partitio
 {
     intake->last = NULL;
     assignment_set(&intake->assignment, list, PARTITION_GONE);
+    /* librdkafka remembers a pause over revocation and assignment: it would come back paused. */
+    if (intake->paused) {
+        rd_kafka_topic_partition_list_t *copy = rd_kafka_topic_partition_list_copy(list);
+        rd_kafka_resume_partitions(intake->consumer, copy);
+        rd_kafka_topic_partition_list_destroy(copy);
+    }
     metrics_set(intake->metrics, METRIC_PARTITIONS, intake->assignment.held);
     rd_kafka_error_t *error = rd_kafka_incremental_unassign(intake->consumer, list);
     if (error) {
@@ -73,14 +79,12 @@ static void intake_on_assign(struct intake *intake, const rd_kafka_topic_partiti
         error_set(&intake->failure, "taking partitions: %s", rd_kafka_error_string(error));
         rd_kafka_error_destroy(error);
     }
-    /* librdkafka remembers a pause over revocation and assignment: a partition that was given up while paused
-     * comes back paused, and one that is new does not know of our pause. */
-    rd_kafka_topic_partition_list_t *copy = rd_kafka_topic_partition_list_copy(list);
-    if (intake->paused)
+    /* A new partition does not know of the pause. */
+    if (intake->paused) {
+        rd_kafka_topic_partition_list_t *copy = rd_kafka_topic_partition_list_copy(list);
         rd_kafka_pause_partitions(intake->consumer, copy);
-    else
-        rd_kafka_resume_partitions(intake->consumer, copy);
-    rd_kafka_topic_partition_list_destroy(copy);
+        rd_kafka_topic_partition_list_destroy(copy);
+    }
     if (list->cnt)
         intake->topic_fault = false;
     intake->joined = true;
