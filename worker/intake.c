@@ -49,16 +49,24 @@ struct intake {
     struct error failure; /* set: can't go on */
 };
 
+/* librdkafka notes a result by partition, so it gets a list of its own. */
+static void intake_set_paused(struct intake *intake, const rd_kafka_topic_partition_list_t *list, bool pause)
+{
+    rd_kafka_topic_partition_list_t *copy = rd_kafka_topic_partition_list_copy(list);
+    if (pause)
+        rd_kafka_pause_partitions(intake->consumer, copy);
+    else
+        rd_kafka_resume_partitions(intake->consumer, copy);
+    rd_kafka_topic_partition_list_destroy(copy);
+}
+
 static void intake_unassign(struct intake *intake, const rd_kafka_topic_partition_list_t *list)
 {
     intake->last = NULL;
     assignment_set(&intake->assignment, list, PARTITION_GONE);
     /* librdkafka remembers a pause over revocation and assignment: it would come back paused. */
-    if (intake->paused) {
-        rd_kafka_topic_partition_list_t *copy = rd_kafka_topic_partition_list_copy(list);
-        rd_kafka_resume_partitions(intake->consumer, copy);
-        rd_kafka_topic_partition_list_destroy(copy);
-    }
+    if (intake->paused)
+        intake_set_paused(intake, list, false);
     metrics_set(intake->metrics, METRIC_PARTITIONS, intake->assignment.held);
     rd_kafka_error_t *error = rd_kafka_incremental_unassign(intake->consumer, list);
     if (error) {
@@ -80,11 +88,8 @@ static void intake_on_assign(struct intake *intake, const rd_kafka_topic_partiti
         rd_kafka_error_destroy(error);
     }
     /* A new partition does not know of the pause. */
-    if (intake->paused) {
-        rd_kafka_topic_partition_list_t *copy = rd_kafka_topic_partition_list_copy(list);
-        rd_kafka_pause_partitions(intake->consumer, copy);
-        rd_kafka_topic_partition_list_destroy(copy);
-    }
+    if (intake->paused)
+        intake_set_paused(intake, list, true);
     if (list->cnt)
         intake->topic_fault = false;
     intake->joined = true;
@@ -319,10 +324,7 @@ static void intake_pause(struct intake *intake, bool pause)
     rd_kafka_topic_partition_list_t *list = assignment_list(&intake->assignment);
     if (!list)
         return;
-    if (pause)
-        rd_kafka_pause_partitions(intake->consumer, list);
-    else
-        rd_kafka_resume_partitions(intake->consumer, list);
+    intake_set_paused(intake, list, pause);
     rd_kafka_topic_partition_list_destroy(list);
 }
 

@@ -4,8 +4,9 @@
 
 #include "common/clock.h"
 
-/* Kafka protocol, "Api Keys". */
 #define MEMBERSHIP_JOINING_MOST (10 * CLOCK_S)
+
+/* Kafka protocol, "Api Keys". */
 enum { API_JOIN_GROUP = 11, API_SYNC_GROUP = 14 };
 
 static rd_kafka_resp_err_t membership_on_request(rd_kafka_t *client, int fd, const char *broker,
