@@ -155,12 +155,18 @@ rd_kafka_topic_partition_list_t *assignment_to_commit(struct assignment *assignm
     return list;
 }
 
-void assignment_commit_failed(struct assignment *assignment, const rd_kafka_topic_partition_list_t *list)
+rd_kafka_resp_err_t assignment_commit_answered(struct assignment *assignment,
+    const rd_kafka_topic_partition_list_t *list, rd_kafka_resp_err_t result)
 {
+    rd_kafka_resp_err_t last = result;
     for (int i = 0; i < list->cnt; i++) {
-        struct partition *partition =
-            assignment_find(assignment, list->elems[i].topic, list->elems[i].partition);
+        const rd_kafka_topic_partition_t *sent = &list->elems[i];
+        if (!result && !sent->err)
+            continue;
+        struct partition *partition = assignment_find(assignment, sent->topic, sent->partition);
         if (partition)
             partition->committed = -1;
+        last = sent->err ? sent->err : result;
     }
+    return last;
 }

@@ -118,28 +118,30 @@ static void forward_on_error(rd_kafka_t *producer, int code, const char *reason,
 
 /* No idempotence: a dead letter written twice is harmless, since the newest of a key counts, and an
  * idempotent producer can fail for good in ways that only a restart mends. */
-static rd_kafka_conf_t *forward_conf(const struct settings *settings, struct error *error)
+static const struct kafka_property forward_defaults[] = {
+    {"linger.ms", "5"},
+    {"partitioner", "murmur2_random"}, /* as impcert-publish and Java clients place keys */
+    {"message.timeout.ms", "30000"},
+    {"queue.buffering.max.kbytes", "65536"},
+    {"message.max.bytes", "1000000000"}, /* the broker's limit decides */
+    {NULL, NULL},
+};
+
+static const struct kafka_property forward_fixed[] = {
+    {"acks", "all"},
+    {"enable.idempotence", "false"},
+    {NULL, NULL},
+};
+
+void forward_check(const struct settings *settings, struct faults *faults)
 {
-    static const struct kafka_property defaults[] = {
-        {"linger.ms", "5"},
-        {"partitioner", "murmur2_random"}, /* as impcert-publish and Java clients place keys */
-        {"message.timeout.ms", "30000"},
-        {"queue.buffering.max.kbytes", "65536"},
-        {"message.max.bytes", "1000000000"}, /* the broker's limit decides */
-        {NULL, NULL},
-    };
-    static const struct kafka_property fixed[] = {
-        {"acks", "all"},
-        {"enable.idempotence", "false"},
-        {NULL, NULL},
-    };
-    return kafka_conf_new(settings, defaults, fixed, error);
+    kafka_conf_check(settings, forward_defaults, forward_fixed, faults);
 }
 
 static bool forward_connect(
     struct forward *forward, const struct settings *settings, int wake_fd, struct error *error)
 {
-    rd_kafka_conf_t *conf = forward_conf(settings, error);
+    rd_kafka_conf_t *conf = kafka_conf_new(settings, forward_defaults, forward_fixed, error);
     if (!conf)
         return false;
     rd_kafka_conf_set_opaque(conf, forward);

@@ -14,6 +14,9 @@
  * loop. */
 struct forward;
 
+/* Adds to faults what is wrong with the settings of the producer. Thread: main. */
+void forward_check(const struct settings *settings, struct faults *faults);
+
 /* wake_fd is signalled when delivery reports are ready. Everything is borrowed for its life. */
 struct forward *forward_open(const struct settings *settings, int wake_fd, struct health_part *health,
     struct metrics *metrics, struct error *error);

@@ -17,8 +17,6 @@
  * simply waited out. */
 #define INTAKE_PAUSE_AFTER (CLOCK_S / 2)
 #define INTAKE_COMMIT_EVERY CLOCK_S
-/* A commit can be lost with the coordinator: then it is sent again. */
-#define INTAKE_COMMIT_ANSWER_WITHIN (10 * CLOCK_S)
 /* librdkafka holds all partitions back until a revocation is answered, so it is answered soon. */
 #define INTAKE_REVOKE_WITHIN (3 * CLOCK_S)
 
@@ -37,8 +35,7 @@ struct intake {
     bool closing;
     int64_t full_since_ns; /* 0: there was room in the last turn */
     int64_t commit_due_ns;
-    int commits_open;           /* sent, not answered */
-    int64_t commit_answered_ns; /* the last answer, or the first commit that waits for one */
+    bool committing; /* a commit was sent and not answered: see intake_commit_due */
 
     rd_kafka_topic_partition_list_t *revoked; /* owned; to give up once their jobs have ended; NULL: none */
     int64_t revoke_by_ns;
@@ -97,10 +94,44 @@ static void intake_on_assign(struct intake *intake, const rd_kafka_topic_partiti
         health_ok(intake->health);
 }
 
+/* list: what was sent. Single partitions can fail although the request as a whole did not. */
+static void intake_commit_answered(
+    struct intake *intake, const rd_kafka_topic_partition_list_t *list, rd_kafka_resp_err_t result)
+{
+    rd_kafka_resp_err_t error = assignment_commit_answered(&intake->assignment, list, result);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    metrics_add(intake->metrics, METRIC_COMMIT_FAILURES, 1);
+    log_warn("commit failed", LOG_TEXT("error", rd_kafka_err2str(error)));
+}
+
+/* One commit at a time: librdkafka repeats one that failed for the moment, and then it could overtake a newer
+ * one, which it would undo. Each is answered in the end, by the broker or by librdkafka. */
+static bool intake_may_commit(const struct intake *intake)
+{
+    return !intake->committing && !membership_joining(&intake->membership);
+}
+
+static void intake_send_commit(struct intake *intake, int64_t now_ns)
+{
+    if (!intake_may_commit(intake))
+        return;
+    intake->commit_due_ns = now_ns + INTAKE_COMMIT_EVERY;
+    rd_kafka_topic_partition_list_t *list = assignment_to_commit(&intake->assignment);
+    if (!list)
+        return;
+    rd_kafka_resp_err_t result = rd_kafka_commit(intake->consumer, list, 1);
+    metrics_add(intake->metrics, METRIC_COMMITS, 1);
+    intake->committing = result == RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (!intake->committing)
+        intake_commit_answered(intake, list, result);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 /* Commits first: the commit leaves on the coordinator's connection ahead of the request to join again. */
 static void intake_give_up(struct intake *intake)
 {
-    intake_commit(intake);
+    intake_send_commit(intake, clock_ns());
     intake_unassign(intake, intake->revoked);
     rd_kafka_topic_partition_list_destroy(intake->revoked);
     intake->revoked = NULL;
@@ -140,15 +171,8 @@ static void intake_on_commit(
 {
     (void)consumer;
     struct intake *intake = context;
-    intake->commit_answered_ns = clock_ns();
-    if (intake->commits_open)
-        intake->commits_open--;
-    if (result == RD_KAFKA_RESP_ERR_NO_ERROR || result == RD_KAFKA_RESP_ERR__NO_OFFSET)
-        return;
-    metrics_add(intake->metrics, METRIC_COMMIT_FAILURES, 1);
-    log_warn("commit failed", LOG_TEXT("error", rd_kafka_err2str(result)));
-    if (list)
-        assignment_commit_failed(&intake->assignment, list);
+    intake->committing = false;
+    intake_commit_answered(intake, list, result);
 }
 
 static void intake_on_error(rd_kafka_t *consumer, int code, const char *reason, void *context)
@@ -405,9 +429,15 @@ static void intake_take(struct intake *intake, struct job_pool *pool, rd_kafka_m
     job_move(job, NULL, arrived, JOB_READY);
 }
 
+/* What was finished is committed with the last commit, once the one before it is answered. */
+static bool intake_revocation_served(const struct intake *intake)
+{
+    return !assignment_revoked_busy(&intake->assignment) && !intake->committing;
+}
+
 static void intake_serve_revocation(struct intake *intake, int64_t now_ns)
 {
-    if (intake->revoked && (now_ns >= intake->revoke_by_ns || !assignment_revoked_busy(&intake->assignment)))
+    if (intake->revoked && (now_ns >= intake->revoke_by_ns || intake_revocation_served(intake)))
         intake_give_up(intake);
 }
 
@@ -432,7 +462,7 @@ void intake_turn(
         } while (++taken < room);
     intake_serve_revocation(intake, now_ns);
     if (now_ns >= intake->commit_due_ns)
-        intake_commit(intake);
+        intake_send_commit(intake, now_ns);
 }
 
 void intake_stop(struct intake *intake)
@@ -456,44 +486,14 @@ void intake_drop(struct intake *intake, struct job *job)
     assignment_end(&intake->assignment, job->partition, job->offset, false);
 }
 
-static void intake_forget_commits(struct intake *intake, int64_t now_ns)
-{
-    log_warn("commits were not answered", LOG_NUMBER("count", intake->commits_open));
-    intake->commits_open = 0;
-    intake->commit_answered_ns = now_ns;
-    rd_kafka_topic_partition_list_t *list = assignment_list(&intake->assignment);
-    if (!list)
-        return;
-    assignment_commit_failed(&intake->assignment, list);
-    rd_kafka_topic_partition_list_destroy(list);
-}
-
 void intake_commit(struct intake *intake)
 {
-    int64_t now = clock_ns();
-    if (membership_joining(&intake->membership, now))
-        return;
-    if (intake->commits_open && now - intake->commit_answered_ns >= INTAKE_COMMIT_ANSWER_WITHIN)
-        intake_forget_commits(intake, now);
-    intake->commit_due_ns = now + INTAKE_COMMIT_EVERY;
-    rd_kafka_topic_partition_list_t *list = assignment_to_commit(&intake->assignment);
-    if (!list)
-        return;
-    rd_kafka_resp_err_t result = rd_kafka_commit(intake->consumer, list, 1);
-    if (result == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        if (!intake->commits_open++)
-            intake->commit_answered_ns = now;
-        metrics_add(intake->metrics, METRIC_COMMITS, 1);
-    } else {
-        log_warn("commit failed", LOG_TEXT("error", rd_kafka_err2str(result)));
-        assignment_commit_failed(&intake->assignment, list);
-    }
-    rd_kafka_topic_partition_list_destroy(list);
+    intake->commit_due_ns = 0;
 }
 
 bool intake_committed(const struct intake *intake)
 {
-    return !intake->commits_open && !assignment_has_moved(&intake->assignment);
+    return !intake->committing && !assignment_has_moved(&intake->assignment);
 }
 
 bool intake_failed(const struct intake *intake, struct error *error)

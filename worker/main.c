@@ -6,6 +6,7 @@
 #include "common/health.h"
 #include "common/log.h"
 #include "common/settings.h"
+#include "worker/forward.h"
 #include "worker/intake.h"
 #include "worker/metrics.h"
 #include "worker/mongo.h"
@@ -267,10 +268,13 @@ static int process_open(struct process *process, struct error *error)
     return EXIT_SUCCESS;
 }
 
-/* The dead letter producer takes its properties from the same file, and fixes fewer of them. */
 static void process_check(const struct settings *settings, struct faults *faults)
 {
+    size_t before = faults->count;
     intake_check(settings, faults);
+    /* Both read one property file, and what is wrong with it is told once. */
+    if (faults->count == before)
+        forward_check(settings, faults);
     mongo_check(settings, faults);
 }
 

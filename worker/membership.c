@@ -2,10 +2,6 @@
  * librdkafka's threads and only set a flag. */
 #include "worker/membership.h"
 
-#include "common/clock.h"
-
-#define MEMBERSHIP_JOINING_MOST (10 * CLOCK_S)
-
 /* Kafka protocol, "Api Keys". */
 enum { API_JOIN_GROUP = 11, API_SYNC_GROUP = 14 };
 
@@ -15,7 +11,7 @@ static rd_kafka_resp_err_t membership_on_request(rd_kafka_t *client, int fd, con
     (void)client, (void)fd, (void)broker, (void)broker_id, (void)version, (void)correlation, (void)size;
     struct membership *membership = context;
     if (api == API_JOIN_GROUP)
-        atomic_store(&membership->joining_since_ns, clock_ns());
+        atomic_store(&membership->joining, true);
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -29,7 +25,7 @@ static rd_kafka_resp_err_t membership_on_response(rd_kafka_t *client, int fd, co
     (void)round_trip_us;
     struct membership *membership = context;
     if (api == API_SYNC_GROUP || (api == API_JOIN_GROUP && result != RD_KAFKA_RESP_ERR_NO_ERROR))
-        atomic_store(&membership->joining_since_ns, 0);
+        atomic_store(&membership->joining, false);
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -46,15 +42,14 @@ static rd_kafka_resp_err_t membership_on_new(
 
 bool membership_watch(struct membership *membership, rd_kafka_conf_t *conf, struct error *error)
 {
-    atomic_init(&membership->joining_since_ns, 0);
+    atomic_init(&membership->joining, false);
     rd_kafka_resp_err_t result =
         rd_kafka_conf_interceptor_add_on_new(conf, "impcert", membership_on_new, membership);
     return result == RD_KAFKA_RESP_ERR_NO_ERROR ||
            error_set(error, "watching requests: %s", rd_kafka_err2str(result));
 }
 
-bool membership_joining(const struct membership *membership, int64_t now_ns)
+bool membership_joining(const struct membership *membership)
 {
-    int64_t since_ns = atomic_load(&membership->joining_since_ns);
-    return since_ns && now_ns - since_ns < MEMBERSHIP_JOINING_MOST;
+    return atomic_load(&membership->joining);
 }

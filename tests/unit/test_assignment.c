@@ -193,10 +193,28 @@ static void assignment_sends_a_failed_commit_again(void **state)
     rd_kafka_topic_partition_list_t *sent = assignment_to_commit(assignment);
     assert_int_equal(sent->cnt, 2);
     assert_true(rd_kafka_topic_partition_list_del(sent, TOPIC, 0));
-    assignment_commit_failed(assignment, sent);
+    assert_int_equal(assignment_commit_answered(assignment, sent, RD_KAFKA_RESP_ERR__TRANSPORT),
+        RD_KAFKA_RESP_ERR__TRANSPORT);
     rd_kafka_topic_partition_list_destroy(sent);
     commits(assignment, "1=21");
     commits(assignment, "");
+}
+
+static void assignment_sends_only_the_partition_again_whose_commit_failed(void **state)
+{
+    struct assignment *assignment = *state;
+    add(assignment, 0);
+    add(assignment, 1);
+    for (int32_t id = 0; id < 2; id++) {
+        begin(find(assignment, id), 10, 10);
+        end(assignment, find(assignment, id), 10, 10);
+    }
+    rd_kafka_topic_partition_list_t *sent = assignment_to_commit(assignment);
+    rd_kafka_topic_partition_list_find(sent, TOPIC, 1)->err = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    assert_int_equal(assignment_commit_answered(assignment, sent, RD_KAFKA_RESP_ERR_NO_ERROR),
+        RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    rd_kafka_topic_partition_list_destroy(sent);
+    commits(assignment, "1=11");
 }
 
 static void assignment_ignores_a_failed_commit_of_what_is_gone(void **state)
@@ -207,7 +225,7 @@ static void assignment_ignores_a_failed_commit_of_what_is_gone(void **state)
     end(assignment, find(assignment, 0), 10, 10);
     rd_kafka_topic_partition_list_t *sent = assignment_to_commit(assignment);
     set(assignment, 0, PARTITION_GONE);
-    assignment_commit_failed(assignment, sent);
+    assignment_commit_answered(assignment, sent, RD_KAFKA_RESP_ERR__TRANSPORT);
     rd_kafka_topic_partition_list_destroy(sent);
     commits(assignment, "");
 }
@@ -357,6 +375,7 @@ int main(void)
         ASSIGNMENT_TEST(assignment_commits_a_position_once),
         ASSIGNMENT_TEST(assignment_commits_nothing_of_an_untouched_partition),
         ASSIGNMENT_TEST(assignment_sends_a_failed_commit_again),
+        ASSIGNMENT_TEST(assignment_sends_only_the_partition_again_whose_commit_failed),
         ASSIGNMENT_TEST(assignment_ignores_a_failed_commit_of_what_is_gone),
         ASSIGNMENT_TEST(assignment_revoked_commits_what_ends_meanwhile),
         ASSIGNMENT_TEST(assignment_busy_is_about_revoked_partitions_alone),
