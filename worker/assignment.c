@@ -155,8 +155,8 @@ rd_kafka_topic_partition_list_t *assignment_to_commit(struct assignment *assignm
     return list;
 }
 
-rd_kafka_resp_err_t assignment_commit_answered(struct assignment *assignment,
-    const rd_kafka_topic_partition_list_t *list, rd_kafka_resp_err_t result)
+rd_kafka_resp_err_t assignment_commit_answered(
+    struct assignment *assignment, const rd_kafka_topic_partition_list_t *list, rd_kafka_resp_err_t result)
 {
     rd_kafka_resp_err_t last = result;
     for (int i = 0; i < list->cnt; i++) {

@@ -62,9 +62,9 @@ bool assignment_has_moved(const struct assignment *assignment);
 /* The positions that have moved since they were last sent, as a list to commit, noted as sent. NULL where
  * none has. */
 rd_kafka_topic_partition_list_t *assignment_to_commit(struct assignment *assignment);
-/* A commit of these was answered with result, and each of them with its own err: where either is an error, the
- * position counts as not sent. Returns the last error. */
-rd_kafka_resp_err_t assignment_commit_answered(struct assignment *assignment,
-    const rd_kafka_topic_partition_list_t *list, rd_kafka_resp_err_t result);
+/* A commit of these was answered with result, and each of them with its own err: where either is an error,
+ * the position counts as not sent. Returns the last error. */
+rd_kafka_resp_err_t assignment_commit_answered(
+    struct assignment *assignment, const rd_kafka_topic_partition_list_t *list, rd_kafka_resp_err_t result);
 
 #endif

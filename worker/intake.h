@@ -38,8 +38,8 @@ void intake_drop(struct intake *intake, struct job *job);
 /* No more records from now on: pauses at once; rebalances and commits go on being served. */
 void intake_stop(struct intake *intake);
 
-/* Sends what can be committed with the next turn, instead of once a second; while a commit is being answered or
- * the group is being joined, after that. */
+/* Sends what can be committed with the next turn, instead of once a second; while a commit is being answered
+ * or the group is being joined, after that. */
 void intake_commit(struct intake *intake);
 /* Whether all that can be committed has been, and every commit has been answered. */
 bool intake_committed(const struct intake *intake);

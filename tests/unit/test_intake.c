@@ -42,8 +42,7 @@ static void open_cluster(void)
     cluster = rd_kafka_mock_cluster_new(producer, 1);
     assert_non_null(cluster);
     assert_int_equal(rd_kafka_mock_topic_create(cluster, TOPIC, 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
-    assert_int_equal(
-        rd_kafka_brokers_add(producer, rd_kafka_mock_cluster_bootstraps(cluster)), 1);
+    assert_int_equal(rd_kafka_brokers_add(producer, rd_kafka_mock_cluster_bootstraps(cluster)), 1);
 }
 
 static void open_settings(void)
