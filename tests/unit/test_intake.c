@@ -96,11 +96,12 @@ static int close_all(void **state)
 
 static void publish(int count)
 {
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(producer, TOPIC, NULL);
     for (int i = 0; i < count; i++)
-        assert_int_equal(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(TOPIC), RD_KAFKA_V_PARTITION(0),
-                             RD_KAFKA_V_VALUE("{}", 2), RD_KAFKA_V_END),
-            RD_KAFKA_RESP_ERR_NO_ERROR);
+        assert_int_equal(
+            rd_kafka_produce(topic, 0, RD_KAFKA_MSG_F_COPY, (void *)(uintptr_t) "{}", 2, NULL, 0, NULL), 0);
     assert_int_equal(rd_kafka_flush(producer, 10000), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_topic_destroy(topic);
 }
 
 static void turn(void)
