@@ -2,6 +2,7 @@
 #include "common/clock.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 int64_t clock_ns(void)
@@ -25,4 +26,22 @@ void clock_rfc3339(int64_t wall_ms, char out[static CLOCK_RFC3339_SIZE])
     gmtime_r(&seconds, &utc);
     size_t length = strftime(out, CLOCK_RFC3339_SIZE, "%Y-%m-%dT%H:%M:%S", &utc);
     snprintf(out + length, CLOCK_RFC3339_SIZE - length, ".%03uZ", (unsigned)(wall_ms % 1000));
+}
+
+bool clock_parse_rfc3339(const char *text, size_t length, int64_t *wall_ms)
+{
+    char copy[CLOCK_RFC3339_SIZE], again[CLOCK_RFC3339_SIZE];
+    if (length != CLOCK_RFC3339_SIZE - 1)
+        return false;
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    struct tm utc = {0};
+    const char *rest = strptime(copy, "%Y-%m-%dT%H:%M:%S", &utc);
+    unsigned ms;
+    if (!rest || sscanf(rest, ".%3uZ", &ms) != 1)
+        return false;
+    *wall_ms = (int64_t)timegm(&utc) * 1000 + ms;
+    /* What the parts above let pass, such as a 31st of February, does not come out as it went in. */
+    clock_rfc3339(*wall_ms, again);
+    return *wall_ms >= 0 && strcmp(copy, again) == 0;
 }

@@ -1,6 +1,8 @@
 #ifndef IMPCERT_COMMON_CLOCK_H
 #define IMPCERT_COMMON_CLOCK_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* The only source of time. Durations and deadlines are monotonic nanoseconds; wall time is for people and
@@ -16,5 +18,7 @@ int64_t clock_ns(void);
 int64_t clock_wall_ms(void);
 /* Milliseconds since 1970 as RFC 3339 in UTC. */
 void clock_rfc3339(int64_t wall_ms, char out[static CLOCK_RFC3339_SIZE]);
+/* Back from what clock_rfc3339 wrote (length bytes, not terminated); false for anything else. */
+bool clock_parse_rfc3339(const char *text, size_t length, int64_t *wall_ms);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const reason_names[REASON_COUNT] = {
@@ -25,21 +26,25 @@ const char *reason_name(enum reason reason)
     return reason_names[reason];
 }
 
-void letter_origin(const struct letter *letter, char out[static LETTER_ORIGIN_SIZE])
+void letter_origin(const char *topic, int32_t partition, int64_t offset, char out[static LETTER_ORIGIN_SIZE])
 {
-    snprintf(
-        out, LETTER_ORIGIN_SIZE, "%s/%" PRId32 "/%" PRId64, letter->topic, letter->partition, letter->offset);
+    snprintf(out, LETTER_ORIGIN_SIZE, "%s/%" PRId32 "/%" PRId64, topic, partition, offset);
+}
+
+static bool letter_is_ours(const char *name)
+{
+    static const char prefix[] = "impcert.", replay[] = "impcert.replay";
+    return strncmp(name, prefix, sizeof prefix - 1) == 0 && strncmp(name, replay, sizeof replay - 1) != 0;
 }
 
 static bool letter_copy_own(rd_kafka_headers_t *headers, const rd_kafka_headers_t *own)
 {
-    static const char prefix[] = "impcert.";
     const char *name;
     const void *value;
     size_t size;
     for (size_t i = 0; rd_kafka_header_get_all(own, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
          i++)
-        if (strncmp(name, prefix, sizeof prefix - 1) != 0 &&
+        if (!letter_is_ours(name) &&
             rd_kafka_header_add(headers, name, -1, value, (ssize_t)size) != RD_KAFKA_RESP_ERR_NO_ERROR)
             return false;
     return true;
@@ -66,25 +71,66 @@ static bool letter_add_time(rd_kafka_headers_t *headers, const char *name, int64
 
 static bool letter_add_all(rd_kafka_headers_t *headers, const struct letter *letter)
 {
-    char origin[LETTER_ORIGIN_SIZE];
-    letter_origin(letter, origin);
     return letter_add(headers, "impcert.reason", reason_name(letter->reason)) &&
            letter_add(headers, "impcert.error", letter->error) &&
            (!letter->http_status || letter_add_number(headers, "impcert.http_status", letter->http_status)) &&
            letter_add_number(headers, "impcert.attempts", letter->attempts) &&
            letter_add_time(headers, "impcert.first_failed_at", letter->first_failed_ms) &&
            letter_add_time(headers, "impcert.failed_at", letter->failed_ms) &&
-           letter_add(headers, "impcert.origin", origin) &&
+           (!letter->not_before_ms ||
+               letter_add_time(headers, "impcert.not_before", letter->not_before_ms)) &&
+           letter_add(headers, "impcert.origin", letter->origin) &&
            letter_add(headers, "impcert.topic", letter->topic);
 }
 
 rd_kafka_headers_t *letter_headers(const struct letter *letter, const rd_kafka_headers_t *own)
 {
-    rd_kafka_headers_t *headers = rd_kafka_headers_new(8);
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(16);
     if (!headers)
         return NULL;
     if ((!own || letter_copy_own(headers, own)) && letter_add_all(headers, letter))
         return headers;
     rd_kafka_headers_destroy(headers);
     return NULL;
+}
+
+/* The value of a header as text; empty where there is none, or where it does not fit. */
+static void letter_text(const rd_kafka_headers_t *headers, const char *name, char *out, size_t size)
+{
+    const void *value;
+    size_t length;
+    out[0] = '\0';
+    if (rd_kafka_header_get_last(headers, name, &value, &length) != RD_KAFKA_RESP_ERR_NO_ERROR || !value ||
+        length >= size)
+        return;
+    memcpy(out, value, length);
+    out[length] = '\0';
+}
+
+static int64_t letter_time(const rd_kafka_headers_t *headers, const char *name)
+{
+    char text[CLOCK_RFC3339_SIZE];
+    int64_t wall_ms;
+    letter_text(headers, name, text, sizeof text);
+    return clock_parse_rfc3339(text, strlen(text), &wall_ms) ? wall_ms : 0;
+}
+
+static int letter_attempts(const rd_kafka_headers_t *headers)
+{
+    enum { DIGITS_MOST = 6 };
+    char text[DIGITS_MOST + 1], *end;
+    letter_text(headers, "impcert.attempts", text, sizeof text);
+    long attempts = strtol(text, &end, 10);
+    return *end == '\0' && attempts > 0 ? (int)attempts : 0;
+}
+
+void letter_read(const rd_kafka_headers_t *headers, struct letter_history *history)
+{
+    *history = (struct letter_history){0};
+    if (!headers)
+        return;
+    history->attempts = letter_attempts(headers);
+    history->first_failed_ms = letter_time(headers, "impcert.first_failed_at");
+    history->not_before_ms = letter_time(headers, "impcert.not_before");
+    letter_text(headers, "impcert.origin", history->origin, sizeof history->origin);
 }

@@ -24,6 +24,8 @@ enum reason {
 /* "not_found"; borrowed for ever. */
 const char *reason_name(enum reason reason);
 
+#define LETTER_ORIGIN_SIZE 288 /* topic (249), partition, offset, slashes, NUL */
+
 struct letter {
     enum reason reason;
     const char *error;       /* in words, without personal data */
@@ -31,18 +33,28 @@ struct letter {
     int attempts;            /* tries so far, over all hops */
     int64_t first_failed_ms; /* wall time */
     int64_t failed_ms;       /* wall time */
-    const char *topic;       /* where the event was consumed */
-    int32_t partition;
-    int64_t offset;
+    int64_t not_before_ms;   /* wall time of its next try; 0: none will come, and no header is written */
+    const char *topic;       /* the main topic */
+    char origin[LETTER_ORIGIN_SIZE]; /* where the event was consumed first: "topic/partition/offset" */
 };
 
-#define LETTER_ORIGIN_SIZE 288 /* topic (249), partition, offset, slashes, NUL */
-
 /* "topic/partition/offset" */
-void letter_origin(const struct letter *letter, char out[static LETTER_ORIGIN_SIZE]);
+void letter_origin(const char *topic, int32_t partition, int64_t offset, char out[static LETTER_ORIGIN_SIZE]);
 
-/* The headers of a record to forward: the event's own (NULL: none) without any that begin with "impcert.",
- * then the letter's. The caller owns the result; NULL when out of memory. */
+/* The headers of a record to forward: the event's own (NULL: none) without any of ours, then the letter's.
+ * Those of a replay ("impcert.replay...") count as the event's own. The caller owns the result; NULL when out
+ * of memory. */
 rd_kafka_headers_t *letter_headers(const struct letter *letter, const rd_kafka_headers_t *own);
+
+/* What a record of a retry topic tells of the event's way so far. A header that is missing or not as we write
+ * it counts as nothing: 0, or an empty text. */
+struct letter_history {
+    int attempts;
+    int64_t first_failed_ms;
+    int64_t not_before_ms;
+    char origin[LETTER_ORIGIN_SIZE];
+};
+
+void letter_read(const rd_kafka_headers_t *headers, struct letter_history *history);
 
 #endif

@@ -231,6 +231,12 @@ bool settings_has_word(const struct settings *settings, enum setting setting, co
     return list && settings_list_has(list, word);
 }
 
+bool settings_duration_at(const struct settings *settings, enum setting setting, size_t index,
+    char text[static SETTING_DURATION_SIZE], int64_t *ms)
+{
+    return settings_list_duration(settings_text(settings, setting), index, text, SETTING_DURATION_SIZE, ms);
+}
+
 bool settings_address(
     const struct settings *settings, enum setting setting, char host[static 256], uint16_t *port)
 {

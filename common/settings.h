@@ -16,6 +16,8 @@ enum setting {
     SETTING_KAFKA_CONFIG,
     SETTING_TOPIC,
     SETTING_GROUP,
+    SETTING_INSTANCE_ID,
+    SETTING_RETRY_DELAYS,
     SETTING_DLQ_TOPIC,
     SETTING_WORKERS,
     SETTING_IN_FLIGHT,
@@ -24,6 +26,7 @@ enum setting {
     SETTING_BACKOFF_MAX,
     SETTING_TIMEOUT,
     SETTING_CONNECT_TIMEOUT,
+    SETTING_RATE_LIMIT,
     SETTING_DRAIN_TIMEOUT,
     SETTING_STORE_FIELDS,
     SETTING_HTTP_LISTEN,
@@ -37,6 +40,8 @@ enum setting {
     SETTING_MONGODB_COLLECTION,
     SETTING_COUNT
 };
+
+#define SETTING_DURATION_SIZE 24
 
 /* Which programs a setting belongs to, as bits. */
 enum program_id { PROGRAM_WORKER = 1 << 0, PROGRAM_PUBLISH = 1 << 1 };
@@ -86,6 +91,9 @@ int64_t settings_number(const struct settings *settings, enum setting setting);
 int64_t settings_ms(const struct settings *settings, enum setting setting);
 /* Whether a word stands in a comma-separated list. */
 bool settings_has_word(const struct settings *settings, enum setting setting, const char *word);
+/* The index-th duration of a list, as it is written and in milliseconds; false behind the last. */
+bool settings_duration_at(const struct settings *settings, enum setting setting, size_t index,
+    char text[static SETTING_DURATION_SIZE], int64_t *ms);
 /* An address "host:port" split up, brackets of IPv6 removed; false for "off". host: at least 256 bytes. */
 bool settings_address(
     const struct settings *settings, enum setting setting, char host[static 256], uint16_t *port);

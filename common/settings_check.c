@@ -15,6 +15,9 @@
 
 #define HOST_SIZE 256
 #define SHOWN_SIZE 80
+#define DURATIONS_MOST 8
+/* Kafka's limit is 249, and "-" and a worker's number follow. */
+#define INSTANCE_MOST 240
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS "0123456789"
@@ -193,6 +196,41 @@ bool settings_list_has(const char *list, const char *word)
     return false;
 }
 
+bool settings_list_duration(const char *list, size_t index, char *out, size_t size, int64_t *ms)
+{
+    const char *entry;
+    size_t length;
+    while ((entry = next_entry(&list, &length)))
+        if (!index--) {
+            snprintf(out, size, "%.*s", (int)length, entry);
+            size_t digits = strspn(out, DIGITS);
+            return parse_digits(out, digits, ms) && (*ms *= unit_ms(out + digits));
+        }
+    return false;
+}
+
+/* Rising, since an event goes from one to the next; the number of them is returned as number. */
+static bool check_durations(
+    const struct setting_row *row, const char *text, int64_t *number, struct error *why)
+{
+    const char *rest = *text ? text : NULL, *entry;
+    char one[SETTING_DURATION_SIZE];
+    size_t length;
+    int64_t ms, before = 0;
+    while ((entry = next_entry(&rest, &length))) {
+        if (++*number > DURATIONS_MOST)
+            return error_set(why, "%s has more than %d entries", show(row, text).text, DURATIONS_MOST);
+        snprintf(one, sizeof one, "%.*s", (int)(length < sizeof one ? length : sizeof one - 1), entry);
+        if (!check_duration(row, one, &ms, why))
+            return false;
+        if (ms <= before)
+            return error_set(
+                why, "%s, expected each delay to be longer than the one before", show(row, text).text);
+        before = ms;
+    }
+    return true;
+}
+
 /* Only what a name, an IPv4 or a bracketed IPv6 address is made of. */
 static bool copy_host(const char *text, size_t length, char out[HOST_SIZE])
 {
@@ -318,6 +356,13 @@ static bool check_topic(const struct setting_row *row, const char *text, struct 
     return error_set(why, "%s, expected a topic name: 1 to 249 of A-Z a-z 0-9 . _ -", show(row, text).text);
 }
 
+static bool check_instance(const struct setting_row *row, const char *text, struct error *why)
+{
+    if (strlen(text) <= INSTANCE_MOST && is_made_of(text, LETTERS DIGITS "._-"))
+        return true;
+    return error_set(why, "%s, expected 1 to %d of A-Z a-z 0-9 . _ -", show(row, text).text, INSTANCE_MOST);
+}
+
 static bool check_database(const struct setting_row *row, const char *text, struct error *why)
 {
     if (check_text(row, text, why) && strlen(text) <= 63 && !strpbrk(text, "/\\. \"$*<>:|?"))
@@ -359,6 +404,8 @@ bool settings_check(const struct setting_row *row, const char *text, int64_t *nu
         return check_number(row, text, number, why);
     case SETTING_IS_DURATION:
         return check_duration(row, text, number, why);
+    case SETTING_IS_DURATIONS:
+        return check_durations(row, text, number, why);
     case SETTING_IS_CHOICE:
         return check_choice(row, text, number, why);
     case SETTING_IS_WORDS:
@@ -373,6 +420,8 @@ bool settings_check(const struct setting_row *row, const char *text, int64_t *nu
         return check_file(row, text, why);
     case SETTING_IS_TOPIC:
         return check_topic(row, text, why);
+    case SETTING_IS_INSTANCE:
+        return check_instance(row, text, why);
     case SETTING_IS_DATABASE:
         return check_database(row, text, why);
     case SETTING_IS_COLLECTION:

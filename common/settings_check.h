@@ -17,5 +17,7 @@ bool settings_split_address(const char *text, char host[256], uint16_t *port, un
 
 /* Whether word is an entry of the comma-separated list (spaces around entries do not count). */
 bool settings_list_has(const char *list, const char *word);
+/* The index-th duration of a checked list, as it is written and in milliseconds; false behind the last. */
+bool settings_list_duration(const char *list, size_t index, char *out, size_t size, int64_t *ms);
 
 #endif

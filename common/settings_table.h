@@ -13,6 +13,7 @@ enum setting_type {
     SETTING_IS_TEXT,       /* printable, not empty */
     SETTING_IS_NUMBER,     /* least to most */
     SETTING_IS_DURATION,   /* least to most, in ms; with ms, s, m or h */
+    SETTING_IS_DURATIONS,  /* a comma-separated list of rising ones, each from least to most */
     SETTING_IS_CHOICE,     /* one of words */
     SETTING_IS_WORDS,      /* a comma-separated list of words */
     SETTING_IS_BROKERS,    /* host[:port],... */
@@ -20,6 +21,7 @@ enum setting_type {
     SETTING_IS_URL,        /* http or https, without user info, query and fragment */
     SETTING_IS_FILE,       /* path of a readable file */
     SETTING_IS_TOPIC,      /* Kafka topic name */
+    SETTING_IS_INSTANCE,   /* group.instance.id: as topic names, with room for a worker's number */
     SETTING_IS_DATABASE,   /* MongoDB database name */
     SETTING_IS_COLLECTION, /* MongoDB collection name */
     SETTING_IS_MONGODB_URI /* mongodb:// or mongodb+srv:// */
@@ -36,6 +38,7 @@ struct setting_row {
     unsigned programs; /* bits of enum program_id */
     bool required;
     bool secret;              /* never printed */
+    bool may_be_empty;        /* set to nothing is a value; else it counts as not set */
     const char *fallback;     /* the default; NULL: none, or computed */
     const char *help;         /* one line */
     int64_t least, most;      /* of numbers, and of durations in ms */

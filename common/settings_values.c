@@ -70,11 +70,11 @@ bool settings_values_owns(const struct settings *settings, enum setting setting)
     return settings_table[setting].programs & settings->program->id;
 }
 
-/* A variable that is set to nothing counts as not set. */
-static const char *environment(const char *name)
+/* A variable that is set to nothing counts as not set, but where nothing is a value. */
+static const char *environment(const char *name, bool may_be_empty)
 {
     const char *text = getenv(name);
-    return text && *text ? text : NULL;
+    return text && (*text || may_be_empty) ? text : NULL;
 }
 
 static void take_default(
@@ -108,7 +108,7 @@ static bool take_value(const struct settings *settings, const struct setting_row
 {
     char file_name[SETTING_NAME_SIZE];
     snprintf(file_name, sizeof file_name, "%s" SETTING_FILE_SUFFIX, row->name);
-    const char *text = environment(row->name), *file = environment(file_name);
+    const char *text = environment(row->name, row->may_be_empty), *file = environment(file_name, false);
     if (text && file) {
         faults_add(faults, row->name, "given twice, also by %s; expected one of the two", file_name);
         return false;
@@ -152,6 +152,34 @@ static const char *default_mark(const struct setting_value *value)
     return value->origin == ORIGIN_DEFAULT ? " (its default)" : "";
 }
 
+/* Kafka takes topic names of at most 249 characters, and those of the retry tiers are made of ours. */
+static void check_topics(const struct setting_value *values, struct faults *faults)
+{
+    enum { TOPIC_MOST = 249, RETRY_INFIX = sizeof ".retry." - 1 };
+    const struct setting_value *topic = &values[SETTING_TOPIC], *dlq = &values[SETTING_DLQ_TOPIC];
+    const char *delays = values[SETTING_RETRY_DELAYS].text;
+    if (!topic->text)
+        return;
+    if (dlq->text && strcmp(topic->text, dlq->text) == 0)
+        faults_add(faults, settings_table[SETTING_DLQ_TOPIC].name, "\"%s\" is %s too, expected another topic",
+            dlq->text, settings_table[SETTING_TOPIC].name);
+    size_t length = strlen(topic->text);
+    char delay[SETTING_DURATION_SIZE];
+    int64_t ms;
+    for (size_t i = 0; delays && settings_list_duration(delays, i, delay, sizeof delay, &ms); i++) {
+        if (dlq->text && strncmp(dlq->text, topic->text, length) == 0 &&
+            strncmp(dlq->text + length, ".retry.", RETRY_INFIX) == 0 &&
+            strcmp(dlq->text + length + RETRY_INFIX, delay) == 0)
+            faults_add(faults, settings_table[SETTING_DLQ_TOPIC].name,
+                "\"%s\" is a retry topic of %s too, expected another topic", dlq->text,
+                settings_table[SETTING_RETRY_DELAYS].name);
+        if (length + RETRY_INFIX + strlen(delay) > TOPIC_MOST)
+            faults_add(faults, settings_table[SETTING_TOPIC].name,
+                "the retry topic \"....retry.%s\" would be longer than %d, expected a shorter topic", delay,
+                TOPIC_MOST);
+    }
+}
+
 static void check_together(const struct settings *settings, struct faults *faults)
 {
     const struct setting_value *values = settings->values;
@@ -160,10 +188,7 @@ static void check_together(const struct settings *settings, struct faults *fault
         faults_add(faults, settings_table[SETTING_BACKOFF].name, "%s%s, expected at most %s, which is %s%s",
             backoff->text, default_mark(backoff), settings_table[SETTING_BACKOFF_MAX].name, most->text,
             default_mark(most));
-    const struct setting_value *topic = &values[SETTING_TOPIC], *dlq = &values[SETTING_DLQ_TOPIC];
-    if (topic->text && dlq->text && strcmp(topic->text, dlq->text) == 0)
-        faults_add(faults, settings_table[SETTING_DLQ_TOPIC].name, "\"%s\" is %s too, expected another topic",
-            dlq->text, settings_table[SETTING_TOPIC].name);
+    check_topics(values, faults);
 }
 
 void settings_values_read(struct settings *settings, struct faults *faults)

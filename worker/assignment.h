@@ -11,6 +11,8 @@
  * partition is one struct partition: when the partition is given up and comes back, that is a new one, so
  * that a job which ends after its partition was given up can never touch the offsets of a later assignment.
  * Thread: loop. */
+struct job;
+
 enum partition_state {
     PARTITION_ASSIGNED,
     PARTITION_REVOKED, /* asked back: jobs in flight end, nothing new is taken */
@@ -22,6 +24,9 @@ struct partition {
     int32_t id;
     enum partition_state state;
     struct offsets offsets;
+    int tier;          /* whose topic it is of; TIER_MAIN: the main topic */
+    bool paused;       /* as librdkafka was told */
+    struct job *held;  /* the next record of a retry topic, which is not due yet; NULL: none */
     int64_t committed; /* the position last sent to the broker; -1: none, or it failed */
     TAILQ_ENTRY(partition) link;
 };
@@ -50,8 +55,8 @@ struct partition *assignment_restart(struct assignment *assignment, struct parti
 /* Whether any job of a revoked partition is still in flight. */
 bool assignment_revoked_busy(const struct assignment *assignment);
 
-/* A job's offset is finished for good (done), or the job is dropped without an end (not done, and only of
- * partitions that are GONE or at the process's end). The partition may be freed by it. */
+/* A job's offset is finished for good (done), or the job is dropped without an end (not done), after which
+ * the partition must take no more records. The partition may be freed by it. */
 void assignment_end(struct assignment *assignment, struct partition *partition, int64_t offset, bool done);
 
 /* The held partitions as a list for librdkafka; the caller owns it. NULL when out of memory or where there

@@ -29,6 +29,7 @@ struct answer {
 enum outcome {
     OUTCOME_VERIFIED,     /* certification is filled: store it */
     OUTCOME_RETRY,        /* passing trouble there: further tries make sense within seconds */
+    OUTCOME_OUTAGE,       /* as RETRY, but the circuit is open: no try is spent (the verify room) */
     OUTCOME_LATER,        /* not finished yet: only a longer wait can help */
     OUTCOME_REJECTED,     /* for good */
     OUTCOME_THROTTLED,    /* 429: wait, without spending a try */

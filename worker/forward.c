@@ -1,5 +1,6 @@
-/* The producer of one worker, for the dead letter queue. Loop thread: delivery reports run inside our polls.
- * Owns the producer, and the lists of jobs on their way, to be sent again, and handed over. */
+/* The producer of one worker, for retry topics and the dead letter queue. Loop thread: delivery reports run
+ * inside our polls. Owns the producer, and the lists of jobs on their way, to be sent again, and handed over.
+ */
 #include "worker/forward.h"
 
 #include "common/backoff.h"
@@ -20,7 +21,8 @@
 struct forward {
     rd_kafka_t *producer;
     rd_kafka_queue_t *queue;
-    const char *topic;
+    const struct tiers *tiers;
+    const char *main_topic, *dlq_topic;
     struct health_part *health;
     struct metrics *metrics;
     struct backoff backoff;
@@ -29,25 +31,44 @@ struct forward {
     struct job_list done;
 };
 
-static struct letter forward_letter(const struct job *job)
+static const char *forward_topic(const struct forward *forward, const struct job *job)
 {
-    return (struct letter){
+    return job->to_tier == TIER_NONE ? forward->dlq_topic : forward->tiers->list[job->to_tier].topic;
+}
+
+/* What the record of a retry topic tells of its earlier hops is carried on. Headers of ours on the main topic
+ * are nobody's word. */
+static void forward_history(const struct job *job, struct letter *letter)
+{
+    struct letter_history history = {0};
+    if (job->partition->tier != TIER_MAIN)
+        letter_read(job->headers, &history);
+    letter->attempts = history.attempts + job->attempts;
+    letter->first_failed_ms = history.first_failed_ms ? history.first_failed_ms : job->first_failed_ms;
+    if (history.origin[0])
+        memcpy(letter->origin, history.origin, sizeof letter->origin);
+    else
+        letter_origin(job->partition->topic, job->partition->id, job->offset, letter->origin);
+}
+
+static void forward_letter(const struct forward *forward, const struct job *job, struct letter *letter)
+{
+    *letter = (struct letter){
         .reason = job->verdict.reason,
         .error = job->verdict.error,
         .http_status = job->verdict.http_status,
-        .attempts = job->attempts,
-        .first_failed_ms = job->first_failed_ms,
         .failed_ms = clock_wall_ms(),
-        .topic = job->partition->topic,
-        .partition = job->partition->id,
-        .offset = job->offset,
+        .topic = forward->main_topic,
     };
+    if (job->to_tier != TIER_NONE)
+        letter->not_before_ms = letter->failed_ms + forward->tiers->list[job->to_tier].delay_ms;
+    forward_history(job, letter);
 }
 
 static void forward_again(struct forward *forward, struct job *job, const char *reason)
 {
     metrics_add(forward->metrics, METRIC_FORWARD_FAILURES, 1);
-    health_fail(forward->health, "%s: %s", forward->topic, reason);
+    health_fail(forward->health, "%s: %s", forward_topic(forward, job), reason);
     job->due_ns = clock_ns() + backoff_delay(&forward->backoff, ++job->deliveries_failed);
     job_move(job, &forward->sent, NULL, JOB_FORWARDING);
     if (!heap_push(&forward->again, job->due_ns, job))
@@ -55,25 +76,24 @@ static void forward_again(struct forward *forward, struct job *job, const char *
             job, NULL, &forward->sent, JOB_FORWARDING); /* out of memory: held until the process restarts */
 }
 
-/* The record as it came; an event without a valid imp_uid has its origin as the key, since its own key tells
- * nothing. */
+/* The record as it came, with two exceptions. An event without a valid imp_uid has its origin as the key,
+ * since its own key tells nothing. A null value becomes an empty one: on the DLQ a null would say that its
+ * key was replayed. */
 static rd_kafka_resp_err_t forward_produce(struct forward *forward, struct job *job)
 {
-    struct letter letter = forward_letter(job);
+    struct letter letter;
+    forward_letter(forward, job, &letter);
     rd_kafka_headers_t *headers = letter_headers(&letter, job->headers);
     if (!headers)
         return RD_KAFKA_RESP_ERR__FAIL;
-    char origin[LETTER_ORIGIN_SIZE];
-    letter_origin(&letter, origin);
-    const char *key = job->imp_uid[0] ? job->imp_uid : origin;
+    const char *key = job->imp_uid[0] ? job->imp_uid : letter.origin;
     size_t size;
     const char *value = job_value(job, &size);
     rd_kafka_vu_t record[] = {
-        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = forward->topic},
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = forward_topic(forward, job)},
         {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {.ptr = (void *)(uintptr_t)key, .size = strlen(key)}},
         {.vtype = RD_KAFKA_VTYPE_VALUE,
-            .u.mem = {.ptr = (void *)(uintptr_t)(job->has_value ? value : NULL),
-                .size = job->has_value ? size : 0}},
+            .u.mem = {.ptr = (void *)(uintptr_t)(size ? value : ""), .size = size}},
         {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
         {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = job},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
@@ -105,7 +125,8 @@ static void forward_on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *
         return;
     }
     health_ok(forward->health);
-    metrics_count_reason(forward->metrics, METRIC_DEAD_LETTERED, job->verdict.reason);
+    metrics_count_reason(forward->metrics, job->to_tier == TIER_NONE ? METRIC_DEAD_LETTERED : METRIC_DEFERRED,
+        job->verdict.reason);
     job_move(job, &forward->sent, &forward->done, JOB_FORWARDING);
 }
 
@@ -138,10 +159,9 @@ void forward_check(const struct settings *settings, struct faults *faults)
     kafka_conf_check(settings, forward_defaults, forward_fixed, faults);
 }
 
-static bool forward_connect(
-    struct forward *forward, const struct settings *settings, int wake_fd, struct error *error)
+static bool forward_connect(struct forward *forward, const struct forward_config *config, struct error *error)
 {
-    rd_kafka_conf_t *conf = kafka_conf_new(settings, forward_defaults, forward_fixed, error);
+    rd_kafka_conf_t *conf = kafka_conf_new(config->settings, forward_defaults, forward_fixed, error);
     if (!conf)
         return false;
     rd_kafka_conf_set_opaque(conf, forward);
@@ -152,29 +172,30 @@ static bool forward_connect(
         return false;
     forward->queue = rd_kafka_queue_get_main(forward->producer);
     static const uint64_t one = 1;
-    rd_kafka_queue_io_event_enable(forward->queue, wake_fd, &one, sizeof one);
+    rd_kafka_queue_io_event_enable(forward->queue, config->wake_fd, &one, sizeof one);
     return true;
 }
 
-struct forward *forward_open(const struct settings *settings, int wake_fd, struct health_part *health,
-    struct metrics *metrics, struct error *error)
+struct forward *forward_open(const struct forward_config *config, struct error *error)
 {
     struct forward *forward = calloc(1, sizeof *forward);
     if (!forward) {
         error_set(error, "out of memory");
         return NULL;
     }
-    forward->topic = settings_text(settings, SETTING_DLQ_TOPIC);
-    forward->health = health;
-    forward->metrics = metrics;
+    forward->tiers = config->tiers;
+    forward->main_topic = settings_text(config->settings, SETTING_TOPIC);
+    forward->dlq_topic = settings_text(config->settings, SETTING_DLQ_TOPIC);
+    forward->health = config->health;
+    forward->metrics = config->metrics;
     backoff_init(&forward->backoff, FORWARD_BACKOFF_BASE, FORWARD_BACKOFF_MAX);
     TAILQ_INIT(&forward->sent);
     TAILQ_INIT(&forward->done);
-    if (!forward_connect(forward, settings, wake_fd, error)) {
+    if (!forward_connect(forward, config, error)) {
         forward_close(forward);
         return NULL;
     }
-    health_assume(health);
+    health_assume(forward->health);
     return forward;
 }
 

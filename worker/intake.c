@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/kafka.h"
+#include "common/letter.h"
 #include "common/log.h"
 #include "worker/assignment.h"
 #include "worker/membership.h"
@@ -19,6 +20,12 @@
 #define INTAKE_COMMIT_EVERY CLOCK_S
 /* librdkafka holds all partitions back until a revocation is answered, so it is answered soon. */
 #define INTAKE_REVOKE_WITHIN (3 * CLOCK_S)
+/* How long an assignment waits for its committed positions, with the loop: they are asked of the coordinator
+ * that has just answered. Without them work is only repeated. */
+#define INTAKE_RESTORE_WITHIN_MS 3000
+/* A record of a retry topic that is due so soon waits among the jobs in flight. Only a longer wait pauses its
+ * partition, which costs a fetch. */
+#define INTAKE_NEARLY_DUE CLOCK_S
 
 struct intake {
     rd_kafka_t *consumer;
@@ -27,11 +34,18 @@ struct intake {
     struct metrics *metrics;
     struct assignment assignment;
     struct membership membership;
+    const struct tiers *tiers;
+    const struct topics *topics;
+    const char *main_topic;
+    struct job_pool *jobs;
     size_t capacity; /* jobs in flight at the most, for the share at which a pause ends */
 
     struct partition *last; /* partition of the record before: most come in runs. Valid within one turn. */
     bool has_more;
-    bool paused;
+    bool full;           /* all partitions are to be paused for want of room, or for good */
+    bool pauses_stale;   /* some partition may have to be paused or resumed */
+    int64_t held_due_ns; /* when the first held record is due; CLOCK_NEVER: none is held */
+    bool stopped;        /* no more records are taken */
     bool closing;
     int64_t full_since_ns; /* 0: there was room in the last turn */
     int64_t commit_due_ns;
@@ -40,30 +54,147 @@ struct intake {
     rd_kafka_topic_partition_list_t *revoked; /* owned; to give up once their jobs have ended; NULL: none */
     int64_t revoke_by_ns;
 
+    bool subscribed;
     bool joined;          /* has had an assignment, even an empty one */
     bool topic_fault;     /* fault is about the topic, and ends with the next assignment */
     char fault[256];      /* what Kafka last complained of */
     struct error failure; /* set: can't go on */
 };
 
-/* librdkafka notes a result by partition, so it gets a list of its own. */
-static void intake_set_paused(struct intake *intake, const rd_kafka_topic_partition_list_t *list, bool pause)
+/* ---- pausing ---- */
+
+/* librdkafka takes a resumed partition that was not paused back to where its assignment began, so each is
+ * told only of a change. A revoked partition has nothing more to give. */
+static bool intake_wants_pause(const struct intake *intake, const struct partition *partition)
 {
-    rd_kafka_topic_partition_list_t *copy = rd_kafka_topic_partition_list_copy(list);
-    if (pause)
-        rd_kafka_pause_partitions(intake->consumer, copy);
-    else
-        rd_kafka_resume_partitions(intake->consumer, copy);
-    rd_kafka_topic_partition_list_destroy(copy);
+    return intake->full || partition->held || partition->state == PARTITION_REVOKED;
 }
+
+static void intake_set_paused(struct intake *intake, rd_kafka_topic_partition_list_t *list, bool pause)
+{
+    if (pause && list->cnt)
+        rd_kafka_pause_partitions(intake->consumer, list);
+    else if (list->cnt)
+        rd_kafka_resume_partitions(intake->consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void intake_sync_pauses(struct intake *intake)
+{
+    if (!intake->pauses_stale)
+        return;
+    intake->pauses_stale = false;
+    rd_kafka_topic_partition_list_t *lists[] = {
+        rd_kafka_topic_partition_list_new(8), rd_kafka_topic_partition_list_new(8)};
+    struct partition *partition;
+    TAILQ_FOREACH (partition, &intake->assignment.partitions, link) {
+        bool pause = intake_wants_pause(intake, partition);
+        if (partition->state == PARTITION_GONE || pause == partition->paused)
+            continue;
+        partition->paused = pause;
+        rd_kafka_topic_partition_list_add(lists[pause], partition->topic, partition->id);
+    }
+    intake_set_paused(intake, lists[true], true);
+    intake_set_paused(intake, lists[false], false);
+}
+
+static void intake_set_full(struct intake *intake, bool full)
+{
+    if (full && !intake->full)
+        metrics_add(intake->metrics, METRIC_PAUSES, 1);
+    intake->full = full;
+    intake->pauses_stale = true;
+}
+
+/* librdkafka remembers a pause over revocation and assignment: it would come back paused. */
+static void intake_resume_before_giving_up(struct intake *intake, const rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_topic_partition_list_t *paused = rd_kafka_topic_partition_list_new(list->cnt);
+    for (int i = 0; i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *one = &list->elems[i];
+        const struct partition *partition = assignment_find(&intake->assignment, one->topic, one->partition);
+        if (partition && partition->paused)
+            rd_kafka_topic_partition_list_add(paused, one->topic, one->partition);
+    }
+    intake_set_paused(intake, paused, false);
+}
+
+/* ---- records of retry topics that are not due ---- */
+
+static void intake_find_held_due(struct intake *intake)
+{
+    const struct partition *partition;
+    intake->held_due_ns = CLOCK_NEVER;
+    TAILQ_FOREACH (partition, &intake->assignment.partitions, link) {
+        if (partition->held && partition->held->due_ns < intake->held_due_ns)
+            intake->held_due_ns = partition->held->due_ns;
+    }
+}
+
+/* The records behind it are due later, so its whole partition waits. */
+static void intake_hold(struct intake *intake, struct partition *partition, struct job *job)
+{
+    job->state = JOB_HELD;
+    partition->held = job;
+    if (job->due_ns < intake->held_due_ns)
+        intake->held_due_ns = job->due_ns;
+    intake->pauses_stale = true;
+    intake_sync_pauses(intake);
+}
+
+static struct job *intake_take_held(struct intake *intake, struct partition *partition)
+{
+    struct job *job = partition->held;
+    partition->held = NULL;
+    intake->pauses_stale = true;
+    return job;
+}
+
+/* Moves up to room held records that are due to arrived; returns how many. */
+static size_t intake_release_held(
+    struct intake *intake, size_t room, struct job_list *arrived, int64_t now_ns)
+{
+    size_t released = 0;
+    struct partition *partition;
+    if (now_ns < intake->held_due_ns)
+        return 0;
+    TAILQ_FOREACH (partition, &intake->assignment.partitions, link) {
+        if (released == room)
+            break;
+        if (!partition->held || partition->held->due_ns > now_ns)
+            continue;
+        struct job *job = intake_take_held(intake, partition);
+        job->begun_ns = now_ns;
+        job_move(job, NULL, arrived, JOB_READY);
+        released++;
+    }
+    intake_find_held_due(intake);
+    return released;
+}
+
+/* Held records of these partitions are left to whoever comes next. */
+static void intake_drop_held(struct intake *intake, const rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; i < list->cnt; i++) {
+        struct partition *partition =
+            assignment_find(&intake->assignment, list->elems[i].topic, list->elems[i].partition);
+        if (!partition || !partition->held)
+            continue;
+        struct job *job = intake_take_held(intake, partition);
+        intake_drop(intake, job);
+        job_pool_give(intake->jobs, job);
+    }
+    intake_find_held_due(intake);
+}
+
+/* ---- the group ---- */
 
 static void intake_unassign(struct intake *intake, const rd_kafka_topic_partition_list_t *list)
 {
     intake->last = NULL;
+    intake_drop_held(intake, list);
+    intake_resume_before_giving_up(intake, list);
     assignment_set(&intake->assignment, list, PARTITION_GONE);
-    /* librdkafka remembers a pause over revocation and assignment: it would come back paused. */
-    if (intake->paused)
-        intake_set_paused(intake, list, false);
     metrics_set(intake->metrics, METRIC_PARTITIONS, intake->assignment.held);
     rd_kafka_error_t *error = rd_kafka_incremental_unassign(intake->consumer, list);
     if (error) {
@@ -72,21 +203,30 @@ static void intake_unassign(struct intake *intake, const rd_kafka_topic_partitio
     }
 }
 
+static void intake_set_tiers(struct intake *intake, const rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; i < list->cnt; i++) {
+        struct partition *partition =
+            assignment_find(&intake->assignment, list->elems[i].topic, list->elems[i].partition);
+        if (partition)
+            partition->tier = tiers_find(intake->tiers, partition->topic);
+    }
+}
+
 static void intake_on_assign(struct intake *intake, const rd_kafka_topic_partition_list_t *list)
 {
     log_info("partitions assigned", LOG_NUMBER("count", list->cnt));
     intake->last = NULL;
+    intake->pauses_stale = true;
     if (!assignment_add(&intake->assignment, list))
         error_set(&intake->failure, "out of memory for %d partitions", list->cnt);
+    intake_set_tiers(intake, list);
     metrics_set(intake->metrics, METRIC_PARTITIONS, intake->assignment.held);
     rd_kafka_error_t *error = rd_kafka_incremental_assign(intake->consumer, list);
     if (error) {
         error_set(&intake->failure, "taking partitions: %s", rd_kafka_error_string(error));
         rd_kafka_error_destroy(error);
     }
-    /* A new partition does not know of the pause. */
-    if (intake->paused)
-        intake_set_paused(intake, list, true);
     if (list->cnt)
         intake->topic_fault = false;
     intake->joined = true;
@@ -146,7 +286,9 @@ static void intake_on_revoke(struct intake *intake, const rd_kafka_topic_partiti
         intake_unassign(intake, list);
         return;
     }
+    intake_drop_held(intake, list);
     assignment_set(&intake->assignment, list, PARTITION_REVOKED);
+    intake->pauses_stale = true;
     intake->revoked = rd_kafka_topic_partition_list_copy(list);
     intake->revoke_by_ns = clock_ns() + INTAKE_REVOKE_WITHIN;
 }
@@ -254,19 +396,36 @@ void intake_check(const struct settings *settings, struct faults *faults)
     kafka_conf_check(settings, intake_defaults, fixed, faults);
 }
 
-static bool intake_subscribe(struct intake *intake, const char *topic, struct error *error)
+static void intake_subscribe(struct intake *intake)
 {
-    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(topics, topic, RD_KAFKA_PARTITION_UA);
+    rd_kafka_topic_partition_list_t *topics =
+        rd_kafka_topic_partition_list_new(1 + (int)intake->tiers->count);
+    rd_kafka_topic_partition_list_add(topics, intake->main_topic, RD_KAFKA_PARTITION_UA);
+    for (size_t i = 0; i < intake->tiers->count; i++)
+        rd_kafka_topic_partition_list_add(topics, intake->tiers->list[i].topic, RD_KAFKA_PARTITION_UA);
     rd_kafka_resp_err_t result = rd_kafka_subscribe(intake->consumer, topics);
     rd_kafka_topic_partition_list_destroy(topics);
-    return result == RD_KAFKA_RESP_ERR_NO_ERROR ||
-           error_set(error, "subscribing to %s: %s", topic, rd_kafka_err2str(result));
+    intake->subscribed = true;
+    if (result != RD_KAFKA_RESP_ERR_NO_ERROR)
+        error_set(&intake->failure, "subscribing to %s: %s", intake->main_topic, rd_kafka_err2str(result));
 }
 
-static bool intake_connect(
-    struct intake *intake, const struct settings *settings, int wake_fd, struct error *error)
+/* Members of a group need different names, and each worker is one. */
+static bool intake_set_instance(
+    rd_kafka_conf_t *conf, const struct settings *settings, size_t number, struct error *error)
 {
+    char name[256], why[256];
+    const char *process = settings_text(settings, SETTING_INSTANCE_ID);
+    if (!process)
+        return true;
+    snprintf(name, sizeof name, "%s-%zu", process, number);
+    return rd_kafka_conf_set(conf, "group.instance.id", name, why, sizeof why) == RD_KAFKA_CONF_OK ||
+           error_set(error, "IMPCERT_INSTANCE_ID: %s", why);
+}
+
+static bool intake_connect(struct intake *intake, const struct intake_config *config, struct error *error)
+{
+    const struct settings *settings = config->settings;
     struct kafka_property fixed[INTAKE_FIXED];
     intake_fixed(settings, fixed);
     rd_kafka_conf_t *conf = kafka_conf_new(settings, intake_defaults, fixed, error);
@@ -277,7 +436,8 @@ static bool intake_connect(
     rd_kafka_conf_set_offset_commit_cb(conf, intake_on_commit);
     rd_kafka_conf_set_error_cb(conf, intake_on_error);
     rd_kafka_conf_set_stats_cb(conf, intake_on_statistics);
-    if (!membership_watch(&intake->membership, conf, error)) {
+    if (!intake_set_instance(conf, settings, config->number, error) ||
+        !membership_watch(&intake->membership, conf, error)) {
         rd_kafka_conf_destroy(conf);
         return false;
     }
@@ -287,23 +447,27 @@ static bool intake_connect(
     rd_kafka_poll_set_consumer(intake->consumer);
     intake->queue = rd_kafka_queue_get_consumer(intake->consumer);
     static const uint64_t one = 1;
-    rd_kafka_queue_io_event_enable(intake->queue, wake_fd, &one, sizeof one);
-    return intake_subscribe(intake, settings_text(settings, SETTING_TOPIC), error);
+    rd_kafka_queue_io_event_enable(intake->queue, config->wake_fd, &one, sizeof one);
+    return true;
 }
 
-struct intake *intake_open(const struct settings *settings, int wake_fd, struct health_part *health,
-    struct metrics *metrics, struct error *error)
+struct intake *intake_open(const struct intake_config *config, struct error *error)
 {
     struct intake *intake = calloc(1, sizeof *intake);
     if (!intake) {
         error_set(error, "out of memory");
         return NULL;
     }
-    intake->health = health;
-    intake->metrics = metrics;
-    intake->capacity = (size_t)settings_number(settings, SETTING_IN_FLIGHT);
+    intake->health = config->health;
+    intake->metrics = config->metrics;
+    intake->tiers = config->tiers;
+    intake->topics = config->topics;
+    intake->main_topic = settings_text(config->settings, SETTING_TOPIC);
+    intake->jobs = config->jobs;
+    intake->capacity = (size_t)settings_number(config->settings, SETTING_IN_FLIGHT);
+    intake->held_due_ns = CLOCK_NEVER;
     assignment_init(&intake->assignment);
-    if (intake_connect(intake, settings, wake_fd, error))
+    if (intake_connect(intake, config, error))
         return intake;
     intake_close(intake);
     return NULL;
@@ -340,32 +504,22 @@ void intake_close(struct intake *intake)
     free(intake);
 }
 
-static void intake_pause(struct intake *intake, bool pause)
-{
-    intake->paused = pause;
-    if (pause)
-        metrics_add(intake->metrics, METRIC_PAUSES, 1);
-    rd_kafka_topic_partition_list_t *list = assignment_list(&intake->assignment);
-    if (!list)
-        return;
-    intake_set_paused(intake, list, pause);
-    rd_kafka_topic_partition_list_destroy(list);
-}
+/* ---- records ---- */
 
 /* Returns whether to poll in this turn. */
 static bool intake_may_poll(struct intake *intake, size_t room, int64_t now_ns)
 {
     if (room) {
         intake->full_since_ns = 0;
-        if (intake->paused && room > intake->capacity / 4)
-            intake_pause(intake, false);
+        if (intake->full && room > intake->capacity / 4)
+            intake_set_full(intake, false);
         return true;
     }
     if (!intake->full_since_ns)
         intake->full_since_ns = now_ns;
-    if (!intake->paused && now_ns - intake->full_since_ns >= INTAKE_PAUSE_AFTER)
-        intake_pause(intake, true);
-    return intake->paused;
+    if (!intake->full && now_ns - intake->full_since_ns >= INTAKE_PAUSE_AFTER)
+        intake_set_full(intake, true);
+    return intake->full;
 }
 
 static void intake_consumer_error(struct intake *intake, const rd_kafka_message_t *message)
@@ -405,28 +559,58 @@ static struct partition *intake_restart(struct intake *intake, struct partition 
     return intake->last;
 }
 
+/* The record as a job whose offset is begun; NULL when out of memory, which is fatal. */
+static struct job *intake_begin(
+    struct intake *intake, struct partition *partition, rd_kafka_message_t *message)
+{
+    struct job *job = job_pool_take(intake->jobs);
+    if (!job || !job_set_record(job, message) || !offsets_begin(&partition->offsets, message->offset)) {
+        error_set(&intake->failure, "out of memory for a record of %zu bytes", message->len);
+        if (job)
+            job_pool_give(intake->jobs, job);
+        return NULL;
+    }
+    job->partition = partition;
+    return job;
+}
+
+/* When a record of a retry topic is due. Whatever its header says, it does not wait longer than its tier's
+ * delay from now. */
+static int64_t intake_due_ns_of(
+    const struct intake *intake, const struct partition *partition, const struct job *job, int64_t now_ns)
+{
+    if (partition->tier == TIER_MAIN)
+        return now_ns;
+    struct letter_history history;
+    letter_read(job->headers, &history);
+    int64_t wait_ms = history.not_before_ms - clock_wall_ms(),
+            most_ms = intake->tiers->list[partition->tier].delay_ms;
+    if (wait_ms <= 0)
+        return now_ns;
+    return now_ns + (wait_ms < most_ms ? wait_ms : most_ms) * CLOCK_MS;
+}
+
 /* A record outside the assignment comes to its new owner. */
-static void intake_take(struct intake *intake, struct job_pool *pool, rd_kafka_message_t *message,
-    struct job_list *arrived, int64_t now_ns)
+static void intake_take(
+    struct intake *intake, rd_kafka_message_t *message, struct job_list *arrived, int64_t now_ns)
 {
     struct partition *partition = intake_partition(intake, message);
-    if (!partition || partition->state != PARTITION_ASSIGNED)
+    if (!partition || partition->state != PARTITION_ASSIGNED || intake->stopped)
         return;
     if (message->offset < partition->offsets.base)
         partition = intake_restart(intake, partition, message->offset);
     else if (message->offset < partition->offsets.next)
         return; /* it is in flight, or done */
-    struct job *job = partition ? job_pool_take(pool) : NULL;
-    if (!job || !job_set_record(job, message) || !offsets_begin(&partition->offsets, message->offset)) {
-        error_set(&intake->failure, "out of memory for a record of %zu bytes", message->len);
-        if (job)
-            job_pool_give(pool, job);
+    struct job *job = partition ? intake_begin(intake, partition, message) : NULL;
+    if (!job)
         return;
-    }
-    job->partition = partition;
     job->begun_ns = now_ns;
+    job->due_ns = intake_due_ns_of(intake, partition, job, now_ns);
     metrics_add(intake->metrics, METRIC_CONSUMED, 1);
-    job_move(job, NULL, arrived, JOB_READY);
+    if (job->due_ns - now_ns > INTAKE_NEARLY_DUE)
+        intake_hold(intake, partition, job);
+    else
+        job_move(job, NULL, arrived, JOB_READY);
 }
 
 /* What was finished is committed with the last commit, once the one before it is answered. */
@@ -441,34 +625,55 @@ static void intake_serve_revocation(struct intake *intake, int64_t now_ns)
         intake_give_up(intake);
 }
 
-void intake_turn(
-    struct intake *intake, struct job_pool *pool, size_t room, struct job_list *arrived, int64_t now_ns)
+static void intake_poll(struct intake *intake, size_t room, struct job_list *arrived, int64_t now_ns)
 {
     size_t taken = 0;
     intake->has_more = true;
+    do {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(intake->consumer, 0);
+        if (!message) {
+            intake->has_more = false;
+            break;
+        }
+        if (message->err)
+            intake_consumer_error(intake, message);
+        else
+            intake_take(intake, message, arrived, now_ns);
+        rd_kafka_message_destroy(message);
+    } while (++taken < room);
+}
+
+void intake_turn(struct intake *intake, size_t room, struct job_list *arrived, int64_t now_ns)
+{
     intake->last = NULL;
-    if (intake_may_poll(intake, room, now_ns))
-        do {
-            rd_kafka_message_t *message = rd_kafka_consumer_poll(intake->consumer, 0);
-            if (!message) {
-                intake->has_more = false;
-                break;
-            }
-            if (message->err)
-                intake_consumer_error(intake, message);
-            else
-                intake_take(intake, pool, message, arrived, now_ns);
-            rd_kafka_message_destroy(message);
-        } while (++taken < room);
+    intake->has_more = true;
+    if (!intake->subscribed && !intake->stopped && (!intake->topics || topics_checked(intake->topics)))
+        intake_subscribe(intake);
+    bool poll = intake_may_poll(intake, room, now_ns);
+    size_t released = room ? intake_release_held(intake, room, arrived, now_ns) : 0;
+    if (poll && (!room || released < room))
+        intake_poll(intake, room - released, arrived, now_ns);
     intake_serve_revocation(intake, now_ns);
+    intake_sync_pauses(intake);
     if (now_ns >= intake->commit_due_ns)
         intake_send_commit(intake, now_ns);
 }
 
 void intake_stop(struct intake *intake)
 {
-    if (!intake->paused)
-        intake_pause(intake, true);
+    rd_kafka_topic_partition_list_t *list = assignment_list(&intake->assignment);
+    if (list) {
+        intake_drop_held(intake, list);
+        rd_kafka_topic_partition_list_destroy(list);
+    }
+    intake->stopped = true;
+    intake_set_full(intake, true);
+    intake_sync_pauses(intake);
+}
+
+int64_t intake_due_ns(const struct intake *intake)
+{
+    return intake->held_due_ns;
 }
 
 bool intake_has_more(const struct intake *intake)

@@ -6,6 +6,8 @@
 #include "common/settings.h"
 #include "worker/job.h"
 #include "worker/metrics.h"
+#include "worker/tiers.h"
+#include "worker/topics.h"
 
 #include <stdint.h>
 
@@ -16,17 +18,31 @@ struct intake;
 /* Adds to faults what is wrong with the settings of the consumer. Thread: main. */
 void intake_check(const struct settings *settings, struct faults *faults);
 
-/* Subscribes; never waits for a broker. wake_fd is signalled when records or callbacks are ready. Everything
- * is borrowed for its life. */
-struct intake *intake_open(const struct settings *settings, int wake_fd, struct health_part *health,
-    struct metrics *metrics, struct error *error);
+/* Everything is borrowed for the intake's life. */
+struct intake_config {
+    const struct settings *settings;
+    const struct tiers *tiers;
+    const struct topics *topics; /* NULL: all are there */
+    size_t number;               /* of the worker within the process */
+    int wake_fd;                 /* signalled when records or callbacks are ready */
+    struct job_pool *jobs;
+    struct health_part *health;
+    struct metrics *metrics;
+};
+
+/* Never waits for a broker: the main topic and the retry topics are subscribed to in a later turn, once
+ * topics has looked after them. */
+struct intake *intake_open(const struct intake_config *config, struct error *error);
 /* Leaves the group. All jobs must have ended. NULL is fine. */
 void intake_close(struct intake *intake);
 
 /* Takes up to room records as jobs onto arrived, serves rebalances and commits what is due. Without room the
- * partitions are paused after a moment, and go on when there is plenty of room again. */
-void intake_turn(
-    struct intake *intake, struct job_pool *pool, size_t room, struct job_list *arrived, int64_t now_ns);
+ * partitions are paused after a moment, and go on when there is plenty of room again. A partition of a retry
+ * topic whose next record is not due is paused until it is; one that is due within a second arrives with its
+ * due_ns ahead. */
+void intake_turn(struct intake *intake, size_t room, struct job_list *arrived, int64_t now_ns);
+/* When the next record of a retry topic is due. */
+int64_t intake_due_ns(const struct intake *intake);
 /* Whether the last turn left records behind for want of room. */
 bool intake_has_more(const struct intake *intake);
 
@@ -35,7 +51,8 @@ void intake_done(struct intake *intake, struct job *job);
 /* A job is given up without an end; its event will be delivered again. */
 void intake_drop(struct intake *intake, struct job *job);
 
-/* No more records from now on: pauses at once; rebalances and commits go on being served. */
+/* No more records from now on: pauses at once and drops those that are not due; rebalances and commits go on
+ * being served. */
 void intake_stop(struct intake *intake);
 
 /* Sends what can be committed with the next turn, instead of once a second; while a commit is being answered

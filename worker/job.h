@@ -17,12 +17,13 @@ TAILQ_HEAD(job_list, job);
 
 /* The state names the place: a job is on exactly one list, and only job_move moves it. */
 enum job_state {
+    JOB_HELD,       /* of a retry topic, not due yet (the intake room) */
     JOB_READY,      /* to be verified as soon as a token is there */
     JOB_VERIFYING,  /* its HTTP call is running */
     JOB_WAITING,    /* for its next try (the retry room) */
     JOB_TWIN,       /* its imp_uid is in flight already: it ends as that job does */
     JOB_STORING,    /* on its way to MongoDB; the store threads' while in a batch */
-    JOB_FORWARDING, /* on its way to the DLQ */
+    JOB_FORWARDING, /* on its way to a retry topic or the DLQ */
     JOB_ENDED,      /* acknowledged somewhere: its offset is finished */
 };
 
@@ -44,11 +45,13 @@ struct job {
     /* progress */
     enum job_state state;
     int attempts;                       /* tries spent */
-    int throttled;                      /* answers of 429 in a row, which spend no try */
+    int unspent;                        /* failures in a row that spent no try: 429, and in an outage */
     int deliveries_failed;              /* failed tries to forward it */
+    int to_tier;                        /* FORWARDING: the tier, or TIER_NONE for the DLQ */
+    bool probe;                         /* VERIFYING: its call is a probe of the circuit breaker */
     bool token_renewed;                 /* a 401 has been answered with a new token already */
     int64_t first_failed_ms;            /* wall time; 0: it has not failed */
-    int64_t due_ns;                     /* WAITING, FORWARDING: when to go on */
+    int64_t due_ns;                     /* HELD, READY, WAITING, FORWARDING: when to go on */
     int64_t begun_ns;                   /* when it was received */
     int64_t asked_ns;                   /* VERIFYING: when its call was started */
     uint64_t token_serial;              /* VERIFYING: which token its call carries */

@@ -8,14 +8,18 @@
 #include "common/settings.h"
 #include "worker/forward.h"
 #include "worker/intake.h"
+#include "worker/limiter.h"
 #include "worker/metrics.h"
 #include "worker/mongo.h"
 #include "worker/store.h"
+#include "worker/tiers.h"
+#include "worker/topics.h"
 #include "worker/worker.h"
 
 #include <curl/curl.h>
 #include <errno.h>
 #include <malloc.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -33,8 +37,11 @@ enum { EXIT_USAGE = 2 };
 
 struct process {
     struct settings *settings;
+    struct tiers tiers;
+    struct limiter *limiter;
     mongoc_client_pool_t *clients;
     struct health *health;
+    struct topics *topics;     /* makes those that are missing */
     struct endpoint *endpoint; /* NULL: IMPCERT_HTTP_LISTEN is off */
     struct metrics **metrics;  /* one a worker */
     struct worker **workers;
@@ -54,6 +61,16 @@ static bool process_alive(const struct process *process)
     return true;
 }
 
+/* A gauge of +Inf is how Prometheus writes no limit. */
+static bool process_limiter_page(const struct process *process, struct buf *page)
+{
+    double pace = limiter_pace(process->limiter, clock_ns());
+    return buf_format(page,
+               "# HELP impcert_calls_per_second_limit Calls for a certification that are let through now.\n"
+               "# TYPE impcert_calls_per_second_limit gauge\nimpcert_calls_per_second_limit ") &&
+           (isinf(pace) ? buf_format(page, "+Inf\n") : buf_format(page, "%.1f\n", pace));
+}
+
 static bool process_page(void *context, const char *path, struct endpoint_page *page)
 {
     const struct process *process = context;
@@ -69,7 +86,8 @@ static bool process_page(void *context, const char *path, struct endpoint_page *
     }
     if (strcmp(path, "/metrics") == 0) {
         page->content_type = "text/plain; version=0.0.4; charset=utf-8";
-        return metrics_page(process->metrics, process->count, &page->body);
+        return metrics_page(process->metrics, process->count, &page->body) &&
+               process_limiter_page(process, &page->body);
     }
     return false;
 }
@@ -112,6 +130,25 @@ static void process_limit_arenas(const struct process *process)
     mallopt(M_ARENA_MAX, (int)(process->count + 1) / 2);
 }
 
+static bool process_open_worker(struct process *process, size_t number, struct error *error)
+{
+    process->metrics[number] = metrics_new();
+    if (!process->metrics[number])
+        return error_set(error, "out of memory");
+    struct flow_config config = {
+        .settings = process->settings,
+        .tiers = &process->tiers,
+        .topics = process->topics,
+        .limiter = process->limiter,
+        .clients = process->clients,
+        .health = process->health,
+        .metrics = process->metrics[number],
+        .number = number,
+    };
+    process->workers[number] = worker_open(&config, process->exit_fd, error);
+    return process->workers[number];
+}
+
 static bool process_open_workers(struct process *process, struct error *error)
 {
     process->count = (size_t)settings_number(process->settings, SETTING_WORKERS);
@@ -121,16 +158,25 @@ static bool process_open_workers(struct process *process, struct error *error)
         return error_set(error, "out of memory");
     process_raise_descriptors(process);
     process_limit_arenas(process);
-    for (size_t i = 0; i < process->count; i++) {
-        process->metrics[i] = metrics_new();
-        if (!process->metrics[i])
-            return error_set(error, "out of memory");
-        process->workers[i] = worker_open(process->settings, process->clients, process->health,
-            process->metrics[i], process->exit_fd, error);
-        if (!process->workers[i])
+    for (size_t i = 0; i < process->count; i++)
+        if (!process_open_worker(process, i, error))
             return false;
-    }
     return true;
+}
+
+/* The topics that failed events go to. The topic of the events is its owner's to make. */
+static bool process_open_topics(struct process *process, struct error *error)
+{
+    const char *names[TIERS_MOST + 1];
+    size_t count = 0;
+    for (size_t i = 0; i < process->tiers.count; i++)
+        names[count++] = process->tiers.list[i].topic;
+    names[count++] = settings_text(process->settings, SETTING_DLQ_TOPIC);
+    struct health_part *health = health_add(process->health, "topics");
+    if (!health)
+        return error_set(error, "out of memory");
+    process->topics = topics_open(process->settings, names, count, health, error);
+    return process->topics;
 }
 
 static bool process_listen(struct process *process, struct error *error)
@@ -239,10 +285,12 @@ static void process_close(struct process *process)
     endpoint_close(process->endpoint);
     for (size_t i = 0; process->workers && i < process->count; i++)
         worker_close(process->workers[i]);
+    topics_close(process->topics);
     for (size_t i = 0; process->metrics && i < process->count; i++)
         metrics_free(process->metrics[i]);
     free(process->workers);
     free(process->metrics);
+    limiter_free(process->limiter);
     mongo_close(process->clients);
     health_free(process->health);
     curl_global_cleanup();
@@ -256,12 +304,14 @@ static void process_close(struct process *process)
 static int process_open(struct process *process, struct error *error)
 {
     curl_global_init(CURL_GLOBAL_DEFAULT);
+    tiers_init(&process->tiers, process->settings);
     process->health = health_new();
-    if (!process->health || !process_catch_signals(process, error))
+    process->limiter = limiter_new(settings_number(process->settings, SETTING_RATE_LIMIT));
+    if (!process->health || !process->limiter || !process_catch_signals(process, error))
         return EXIT_FAILURE;
     process->clients = mongo_open(process->settings,
         (uint32_t)(settings_number(process->settings, SETTING_WORKERS) * STORE_THREADS), error);
-    if (!process->clients || !process_open_workers(process, error))
+    if (!process->clients || !process_open_topics(process, error) || !process_open_workers(process, error))
         return EXIT_USAGE;
     if (!process_listen(process, error) || !process_start(process, error))
         return EXIT_FAILURE;

@@ -32,10 +32,13 @@ static const struct {
     [METRIC_COMMIT_FAILURES] = {"impcert_commit_failures_total", "Offset commits that failed."},
     [METRIC_REBALANCES] = {"impcert_rebalances_total", "Assignments and revocations of partitions."},
     [METRIC_PAUSES] = {"impcert_pauses_total", "Times that the partitions were paused."},
+    [METRIC_PROBES] = {"impcert_circuit_probes_total", "Calls let through an open circuit breaker."},
+    [METRIC_OUTAGES] = {"impcert_circuit_openings_total", "Times that a circuit breaker opened."},
     [METRIC_IN_FLIGHT] = {"impcert_jobs_in_flight", "Events received and not completed."},
     [METRIC_WAITING] = {"impcert_jobs_waiting", "Events waiting for their next try."},
     [METRIC_STORING] = {"impcert_jobs_storing", "Events on their way to MongoDB."},
     [METRIC_PARTITIONS] = {"impcert_partitions_assigned", "Partitions assigned."},
+    [METRIC_CIRCUIT_OPEN] = {"impcert_circuit_open", "Workers whose circuit breaker is not closed."},
 };
 
 static const struct {
@@ -43,6 +46,7 @@ static const struct {
     const char *help;
 } reason_table[METRIC_BY_REASON_COUNT] = {
     [METRIC_FAILED_TRIES] = {"impcert_failed_tries_total", "Tries that failed, by reason."},
+    [METRIC_DEFERRED] = {"impcert_events_deferred_total", "Events put on a retry topic, by reason."},
     [METRIC_DEAD_LETTERED] = {"impcert_events_dead_lettered_total",
         "Events put on the dead letter queue, by reason."},
 };

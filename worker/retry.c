@@ -37,11 +37,16 @@ bool retry_left(const struct retry *retry, const struct job *job)
     return job->attempts < retry->attempts;
 }
 
-bool retry_add(struct retry *retry, struct job *job, int failures, int64_t least_ns, int64_t now_ns)
+bool retry_add_due(struct retry *retry, struct job *job)
 {
-    job->due_ns = now_ns + least_ns + backoff_delay(&retry->backoff, failures);
     job->state = JOB_WAITING;
     return heap_push(&retry->waiting, job->due_ns, job);
+}
+
+bool retry_add(struct retry *retry, struct job *job, int failures, int64_t now_ns)
+{
+    job->due_ns = now_ns + backoff_delay(&retry->backoff, failures);
+    return retry_add_due(retry, job);
 }
 
 bool retry_release(struct retry *retry, struct job_list *ready, int64_t now_ns)

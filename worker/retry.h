@@ -17,10 +17,12 @@ void retry_free(struct retry *retry);
 
 /* Whether the job's failed tries leave another one. */
 bool retry_left(const struct retry *retry, const struct job *job);
-/* Takes a job, on no list, until least_ns and then the backoff behind that many failures are over. False when
- * out of memory: the caller keeps it. */
-bool retry_add(struct retry *retry, struct job *job, int failures, int64_t least_ns, int64_t now_ns)
+/* Takes a job, on no list, until the backoff behind that many failures is over. False when out of memory: the
+ * caller keeps it. */
+bool retry_add(struct retry *retry, struct job *job, int failures, int64_t now_ns)
     __attribute__((warn_unused_result));
+/* The same, until the job's due_ns. */
+bool retry_add_due(struct retry *retry, struct job *job) __attribute__((warn_unused_result));
 /* Moves one job that is due to the end of ready; false where none is. */
 bool retry_release(struct retry *retry, struct job_list *ready, int64_t now_ns);
 

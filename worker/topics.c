@@ -12,6 +12,7 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +44,8 @@ struct topics {
     char **names;
     size_t count;
     struct health_part *health;
-    struct chan *stop; /* closed at the end; nothing is ever inside */
+    struct chan *stop;    /* closed at the end; nothing is ever inside */
+    _Atomic bool checked; /* the first look is over */
     pthread_t thread;
     bool started;
 
@@ -80,7 +82,6 @@ static bool topics_may_pass(rd_kafka_resp_err_t code)
     case RD_KAFKA_RESP_ERR__TIMED_OUT:
     case RD_KAFKA_RESP_ERR__TRANSPORT:
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
-    case RD_KAFKA_RESP_ERR__DESTROY:
     case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
     case RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE:
     case RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION:
@@ -263,7 +264,7 @@ static rd_kafka_resp_err_t topics_take_created(
         } else if (failure == RD_KAFKA_RESP_ERR_NO_ERROR || topics_may_pass(failure)) {
             const char *text = rd_kafka_topic_result_error_string(results[i]);
             failure = result;
-            error_set(why, "%s: %s", rd_kafka_err2str(result), text ? text : name);
+            error_set(why, "%s: %s", name, text ? text : rd_kafka_err2str(result));
         }
     }
     return failure;
@@ -328,6 +329,8 @@ static void *topics_thread(void *context)
     struct topics *topics = context;
     for (int failures = 0; !topics_stopped(topics);) {
         enum topics_state state = topics_round(topics);
+        if (state != TOPICS_UNKNOWN)
+            atomic_store(&topics->checked, true);
         if (state == TOPICS_THERE) {
             health_ok(topics->health);
             break;
@@ -391,6 +394,11 @@ struct topics *topics_open(const struct settings *settings, const char *const *n
         return topics;
     topics_close(topics);
     return NULL;
+}
+
+bool topics_checked(const struct topics *topics)
+{
+    return atomic_load(&topics->checked);
 }
 
 void topics_close(struct topics *topics)

@@ -14,6 +14,9 @@ struct topics;
  * the reason on failure. Thread: main. */
 struct topics *topics_open(const struct settings *settings, const char *const *names, size_t count,
     struct health_part *health, struct error *error);
+/* Whether the first look is over, whatever came of it. Subscribing before would leave out topics that are
+ * made only now, until the next look at the metadata. Thread: any. */
+bool topics_checked(const struct topics *topics);
 /* Ends the thread, wherever it is, and waits for it: for less than a second, a few where a broker that is up
  * does not answer. NULL is fine. Thread: main. */
 void topics_close(struct topics *topics);

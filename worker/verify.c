@@ -1,7 +1,9 @@
-/* From a ready job to its verdict. Loop thread. Owns the lists of running and answered jobs. */
+/* From a ready job to its verdict. Loop thread. Owns the circuit breaker, and the lists of running and
+ * answered jobs. */
 #include "worker/verify.h"
 
 #include "common/clock.h"
+#include "worker/breaker.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +13,11 @@ enum { URL_SIZE = 2048 };
 struct verify {
     struct http *http;
     struct token *token;
+    struct limiter *limiter;
+    struct health_part *health;
     struct metrics *metrics;
+    struct breaker breaker;
+    int64_t granted_ns;          /* the limiter is to be asked again then; 0: it last granted a call */
     certification_fields fields; /* to keep */
     char url[URL_SIZE];          /* ".../certifications/", then the imp_uid of the call being started */
     size_t prefix;               /* length of url before the imp_uid */
@@ -28,18 +34,21 @@ static certification_fields verify_fields(const struct settings *settings)
     return fields;
 }
 
-struct verify *verify_open(
-    const struct settings *settings, struct http *http, struct token *token, struct metrics *metrics)
+struct verify *verify_open(const struct verify_config *config)
 {
     struct verify *verify = calloc(1, sizeof *verify);
     if (!verify)
         return NULL;
-    verify->http = http;
-    verify->token = token;
-    verify->metrics = metrics;
-    verify->fields = verify_fields(settings);
+    verify->http = config->http;
+    verify->token = config->token;
+    verify->limiter = config->limiter;
+    verify->health = config->health;
+    verify->metrics = config->metrics;
+    breaker_init(&verify->breaker);
+    health_assume(verify->health);
+    verify->fields = verify_fields(config->settings);
     verify->prefix = http_url(verify->url, sizeof verify->url - EVENT_IMP_UID_SIZE,
-        settings_text(settings, SETTING_IAMPORT_URL), "certifications/");
+        settings_text(config->settings, SETTING_IAMPORT_URL), "certifications/");
     TAILQ_INIT(&verify->running);
     TAILQ_INIT(&verify->answered);
     return verify;
@@ -50,15 +59,55 @@ void verify_close(struct verify *verify)
     free(verify);
 }
 
-static void verify_on_answer(void *context, void *subject, const struct answer *answer)
+static void verify_circuit_opened(struct verify *verify, const struct job *job)
 {
-    struct verify *verify = context;
-    struct job *job = subject;
-    metrics_observe(verify->metrics, HISTOGRAM_HTTP, clock_ns() - job->asked_ns);
+    metrics_add(verify->metrics, METRIC_OUTAGES, 1);
+    metrics_set(verify->metrics, METRIC_CIRCUIT_OPEN, 1);
+    health_fail(verify->health, "the circuit is open: %d calls in a row failed, the last with %s; probing",
+        BREAKER_FAILURES, job->verdict.error);
+}
+
+/* What waited must not come down on a service that has just recovered. */
+static void verify_circuit_closed(struct verify *verify, int64_t now_ns)
+{
+    metrics_set(verify->metrics, METRIC_CIRCUIT_OPEN, 0);
+    limiter_slow_start(verify->limiter, now_ns);
+    health_ok(verify->health);
+}
+
+/* A service that answers anything sensible, a refusal included, is there. */
+static void verify_tell_breaker(struct verify *verify, struct job *job, int64_t now_ns)
+{
+    bool failed = job->verdict.outcome == OUTCOME_RETRY, suspended = verify_suspended(verify);
+    enum breaker_change change = failed ? breaker_failed(&verify->breaker, job->probe, now_ns)
+                                        : breaker_succeeded(&verify->breaker, now_ns);
+    if (failed && suspended && !job->probe)
+        job->verdict.outcome = OUTCOME_OUTAGE;
+    if (change == BREAKER_OPENED)
+        verify_circuit_opened(verify, job);
+    else if (change == BREAKER_RECLOSED)
+        verify_circuit_closed(verify, now_ns);
+}
+
+static void verify_judge(struct verify *verify, struct job *job, const struct answer *answer, int64_t now_ns)
+{
     classify(answer, job->imp_uid, verify->fields, &job->certification, &job->verdict);
     job->certification.verified_at_ms = clock_wall_ms();
     if (answer->transport == TRANSPORT_ANSWERED && job->verdict.outcome != OUTCOME_UNAUTHORIZED)
         token_worked(verify->token, job->token_serial);
+    verify_tell_breaker(verify, job, now_ns);
+    if (job->verdict.outcome == OUTCOME_THROTTLED)
+        limiter_throttled(verify->limiter, job->asked_ns, job->verdict.retry_after_s * CLOCK_S, now_ns);
+    job->probe = false;
+}
+
+static void verify_on_answer(void *context, void *subject, const struct answer *answer)
+{
+    struct verify *verify = context;
+    struct job *job = subject;
+    int64_t now = clock_ns();
+    metrics_observe(verify->metrics, HISTOGRAM_HTTP, now - job->asked_ns);
+    verify_judge(verify, job, answer, now);
     job_move(job, &verify->running, &verify->answered, JOB_VERIFYING);
 }
 
@@ -85,13 +134,47 @@ static void verify_start_one(struct verify *verify, struct job_list *ready, stru
     }
 }
 
+/* Asked in this order, since a granted call is counted and a probe's turn is taken. */
+static bool verify_may_start(struct verify *verify, struct job *job, int64_t now_ns)
+{
+    verify->granted_ns = 0;
+    if (verify_suspended(verify) && breaker_due_ns(&verify->breaker) > now_ns)
+        return false;
+    verify->granted_ns = limiter_take(verify->limiter, now_ns);
+    if (verify->granted_ns || !breaker_take(&verify->breaker, now_ns, &job->probe))
+        return false;
+    if (job->probe)
+        metrics_add(verify->metrics, METRIC_PROBES, 1);
+    return true;
+}
+
 void verify_start(struct verify *verify, struct job_list *ready, int64_t now_ns)
 {
+    struct job *job;
+    verify->granted_ns = 0;
     if (!token_value(verify->token, now_ns))
         return;
-    struct job *job;
-    while ((job = TAILQ_FIRST(ready)))
+    while ((job = TAILQ_FIRST(ready)) && verify_may_start(verify, job, now_ns))
         verify_start_one(verify, ready, job, now_ns);
+}
+
+int64_t verify_due_ns(const struct verify *verify)
+{
+    int64_t probe_ns = verify_suspended(verify) ? breaker_due_ns(&verify->breaker) : 0;
+    int64_t due_ns = verify->granted_ns > probe_ns ? verify->granted_ns : probe_ns;
+    return due_ns ? due_ns : CLOCK_NEVER;
+}
+
+bool verify_opens_before(const struct verify *verify, int64_t until_ns)
+{
+    if (verify_suspended(verify))
+        return breaker_due_ns(&verify->breaker) < until_ns;
+    return !verify->granted_ns || verify->granted_ns < until_ns;
+}
+
+bool verify_suspended(const struct verify *verify)
+{
+    return !breaker_closed(&verify->breaker);
 }
 
 bool verify_busy(const struct verify *verify)

@@ -1,22 +1,16 @@
 #ifndef IMPCERT_WORKER_WORKER_H
 #define IMPCERT_WORKER_WORKER_H
 
-#include "common/error.h"
-#include "common/health.h"
-#include "common/settings.h"
-#include "worker/metrics.h"
+#include "worker/flow.h"
 
-#include <mongoc/mongoc.h>
-#include <stdint.h>
-
-/* One worker: a loop thread with everything that it needs, sharing nothing with other workers but the pool of
- * MongoDB clients. A process runs as many as it has cores. */
+/* One worker: a loop thread with a flow of its own, sharing nothing with other workers but the pool of
+ * MongoDB clients and the rate limiter. A process runs as many as it has cores. */
 struct worker;
 
-/* Opens all rooms, waiting for nobody. exit_fd is an eventfd, signalled when the worker has ended. Everything
- * is borrowed for its life. NULL with the reason: a setting that some library does not take. Thread: main. */
-struct worker *worker_open(const struct settings *settings, mongoc_client_pool_t *clients,
-    struct health *health, struct metrics *metrics, int exit_fd, struct error *error);
+/* Opens all rooms, waiting for nobody; config's descriptors are filled in here. exit_fd is an eventfd,
+ * signalled when the worker has ended. NULL with the reason: a setting that some library does not take.
+ * Thread: main. */
+struct worker *worker_open(const struct flow_config *config, int exit_fd, struct error *error);
 /* The thread must not be running. NULL is fine. Thread: main. */
 void worker_close(struct worker *worker);
 

@@ -15,6 +15,7 @@ from support.program import clean_environment
 ROOT = Path(__file__).resolve().parents[2]
 BIN = ROOT / "build/release/bin"
 
+RETRY_DELAYS = "2s"  # nobody wants to wait for an hour here
 EACH = 5  # bad events of a kind
 # What the simulator answers to an imp_uid that starts so, and the reason that the dead letter then has.
 BAD = {
@@ -122,7 +123,11 @@ class Simulator(Program):
 
 class Worker(Program):
     def __init__(self, stack, settings):
-        own = {"IMPCERT_HTTP_LISTEN": "127.0.0.1:0", "IMPCERT_LOG_FORMAT": "json"}
+        own = {
+            "IMPCERT_HTTP_LISTEN": "127.0.0.1:0",
+            "IMPCERT_LOG_FORMAT": "json",
+            "IMPCERT_RETRY_DELAYS": RETRY_DELAYS,
+        }
         super().__init__(stack, "impcert-worker", settings=own | settings)
         self.url = "http://" + self.find("address", _listening)
 

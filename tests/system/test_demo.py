@@ -70,7 +70,7 @@ def test_the_demo_shows_what_became_of_every_event(demo):
         "certifications.dlq holds 50",
         "15 invalid_event",
         "10 bad_response",
-        "impcert.attempts         4",
+        "impcert.attempts         8",
         "events/s",
         "lag is 0",
     ):

@@ -78,9 +78,36 @@ static void clock_units_are_those_of_the_names(void **state)
     assert_in_range(wall_s, before.tv_sec, after.tv_sec);
 }
 
+static void clock_reads_back_the_rfc3339_that_it_writes(void **state)
+{
+    (void)state;
+    static const int64_t times[] = {0, 1, 999, 1700000123004, 1709164800000, 253402300799999};
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        char text[CLOCK_RFC3339_SIZE];
+        int64_t again;
+        clock_rfc3339(times[i], text);
+        assert_true(clock_parse_rfc3339(text, strlen(text), &again));
+        assert_int_equal(again, times[i]);
+    }
+}
+
+static void clock_reads_no_other_time(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"", "2026-01-02T03:04:05Z", "2026-01-02T03:04:05.6789",
+        "2026-01-02 03:04:05.678Z", "2026-02-30T03:04:05.678Z", "2026-01-02T24:04:05.678Z",
+        "2026-01-02T03:04:60.678Z", "1969-12-31T23:59:59.999Z", "2026-01-02T03:04:05.-78Z",
+        "2026-01-02T03:04:05.678z", "2026-01-02T03:04:05.678Z ", "20260-1-02T03:04:05.678Z"};
+    int64_t wall_ms;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        assert_false(clock_parse_rfc3339(texts[i], strlen(texts[i]), &wall_ms));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(clock_reads_back_the_rfc3339_that_it_writes),
+        cmocka_unit_test(clock_reads_no_other_time),
         cmocka_unit_test(clock_rfc3339_is_utc_with_milliseconds),
         cmocka_unit_test(clock_rfc3339_ignores_the_time_zone),
         cmocka_unit_test(clock_monotonic_never_goes_back),

@@ -25,6 +25,7 @@ static char path[] = "/tmp/impcert-intake.XXXXXX";
 static rd_kafka_t *producer;
 static rd_kafka_mock_cluster_t *cluster;
 static struct settings *settings;
+static struct tiers tiers;
 static struct health *health;
 static struct metrics *metrics;
 static struct job_pool *jobs;
@@ -57,6 +58,7 @@ static void open_settings(void)
     clearenv();
     setenv("IMPCERT_KAFKA_BROKERS", rd_kafka_mock_cluster_bootstraps(cluster), 1);
     setenv("IMPCERT_KAFKA_CONFIG", path, 1);
+    setenv("IMPCERT_RETRY_DELAYS", "", 1);
     setenv("IAMPORT_KEY", "key", 1);
     setenv("IAMPORT_SECRET", "secret", 1);
     setenv("MONGODB_URI", "mongodb://127.0.0.1", 1);
@@ -75,7 +77,16 @@ static int open_all(void **state)
     jobs = job_pool_new(16);
     wake_fd = eventfd(0, EFD_NONBLOCK);
     TAILQ_INIT(&arrived);
-    intake = intake_open(settings, wake_fd, health_add(health, "kafka"), metrics, &error);
+    tiers_init(&tiers, settings);
+    const struct intake_config config = {
+        .settings = settings,
+        .tiers = &tiers,
+        .wake_fd = wake_fd,
+        .jobs = jobs,
+        .health = health_add(health, "kafka"),
+        .metrics = metrics,
+    };
+    intake = intake_open(&config, &error);
     assert_string_equal(error.text, "");
     return intake ? 0 : -1;
 }
@@ -106,7 +117,7 @@ static void publish(int count)
 
 static void turn(void)
 {
-    intake_turn(intake, jobs, 16, &arrived, clock_ns());
+    intake_turn(intake, 16, &arrived, clock_ns());
     usleep(1000);
 }
 

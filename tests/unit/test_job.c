@@ -197,7 +197,7 @@ static void is_empty(const struct job *job)
     assert_int_equal(job->imp_uid[0], '\0');
     assert_true(TAILQ_EMPTY(&job->twins));
     assert_int_equal(job->attempts, 0);
-    assert_int_equal(job->throttled, 0);
+    assert_int_equal(job->unspent, 0);
     assert_int_equal(job->deliveries_failed, 0);
     assert_false(job->token_renewed);
     assert_int_equal(job->first_failed_ms, 0);
@@ -284,7 +284,7 @@ static void fill(struct job *job)
     job->partition = (struct partition *)(void *)&partition;
     memcpy(job->imp_uid, "imp_1", 6);
     job->state = JOB_FORWARDING;
-    job->attempts = job->throttled = job->deliveries_failed = 3;
+    job->attempts = job->unspent = job->deliveries_failed = 3;
     job->token_renewed = true;
     job->first_failed_ms = job->due_ns = job->begun_ns = job->asked_ns = 7;
     job->token_serial = 7;

@@ -32,8 +32,7 @@ static const struct letter refused = {
     .first_failed_ms = INT64_C(1700000123004),
     .failed_ms = INT64_C(1700003723456),
     .topic = "certifications",
-    .partition = 11,
-    .offset = INT64_C(12345678901),
+    .origin = "certifications/11/12345678901",
 };
 
 static const struct header refused_headers[] = {
@@ -190,10 +189,84 @@ static void letter_origin_has_room_for_the_longest(void **state)
     char topic[250], origin[LETTER_ORIGIN_SIZE], wanted[400];
     memset(topic, 't', sizeof topic - 1);
     topic[sizeof topic - 1] = '\0';
-    struct letter letter = {.topic = topic, .partition = INT32_MAX, .offset = INT64_MAX};
-    letter_origin(&letter, origin);
+    letter_origin(topic, INT32_MAX, INT64_MAX, origin);
     snprintf(wanted, sizeof wanted, "%s/%d/%" PRId64, topic, INT32_MAX, INT64_MAX);
     assert_string_equal(origin, wanted);
+}
+
+static void letter_to_a_retry_topic_says_when_it_is_due(void **state)
+{
+    (void)state;
+    struct letter letter = refused;
+    letter.not_before_ms = INT64_C(1700003753456);
+    rd_kafka_headers_t *headers = letter_headers(&letter, NULL);
+    assert_string_equal(only(headers, "impcert.not_before"), "2023-11-14T23:15:53.456Z");
+    rd_kafka_headers_destroy(headers);
+}
+
+static void letter_keeps_what_a_replay_wrote(void **state)
+{
+    (void)state;
+    static const struct header own[] = {
+        TEXT("impcert.replayed_at", "2023-11-14T22:15:23.004Z"), TEXT("impcert.replay_count", "2")};
+    rd_kafka_headers_t *before = headers_of(own, COUNT(own));
+    rd_kafka_headers_t *headers = letter_headers(&refused, before);
+    assert_string_equal(only(headers, "impcert.replayed_at"), "2023-11-14T22:15:23.004Z");
+    assert_string_equal(only(headers, "impcert.replay_count"), "2");
+    rd_kafka_headers_destroy(before);
+    rd_kafka_headers_destroy(headers);
+}
+
+static void letter_reads_what_it_wrote(void **state)
+{
+    (void)state;
+    struct letter letter = refused;
+    letter.not_before_ms = INT64_C(1700003753456);
+    rd_kafka_headers_t *headers = letter_headers(&letter, NULL);
+    struct letter_history history;
+    letter_read(headers, &history);
+    assert_int_equal(history.attempts, 7);
+    assert_int_equal(history.first_failed_ms, letter.first_failed_ms);
+    assert_int_equal(history.not_before_ms, letter.not_before_ms);
+    assert_string_equal(history.origin, letter.origin);
+    rd_kafka_headers_destroy(headers);
+}
+
+static void letter_reads_nothing_out_of_foreign_headers(void **state)
+{
+    (void)state;
+    char long_text[LETTER_ORIGIN_SIZE + 1];
+    memset(long_text, '9', sizeof long_text);
+    const struct header hostile[][4] = {
+        {TEXT("impcert.attempts", "-3"), TEXT("impcert.first_failed_at", "yesterday"),
+            TEXT("impcert.not_before", "2023-02-31T00:00:00.000Z"), TEXT("impcert.origin", "")},
+        {TEXT("impcert.attempts", "7x"), TEXT("impcert.first_failed_at", "2023-11-14T22:15:23Z"),
+            TEXT("impcert.not_before", "2023-11-14T22:15:23.004+09:00"),
+            {"impcert.origin", long_text, sizeof long_text}},
+        {{"impcert.attempts", long_text, sizeof long_text}, {"impcert.first_failed_at", NULL, 0},
+            {"impcert.not_before", long_text, sizeof long_text}, {"impcert.origin", NULL, 0}},
+        {TEXT("impcert.attempts", ""), TEXT("impcert.first_failed_at", "1969-11-14T22:15:23.004Z"),
+            TEXT("impcert.not_before", ""), TEXT("other", "")},
+    };
+    for (size_t i = 0; i < COUNT(hostile); i++) {
+        rd_kafka_headers_t *headers = headers_of(hostile[i], COUNT(hostile[i]));
+        struct letter_history history;
+        letter_read(headers, &history);
+        assert_int_equal(history.attempts, 0);
+        assert_int_equal(history.first_failed_ms, 0);
+        assert_int_equal(history.not_before_ms, 0);
+        assert_string_equal(history.origin, "");
+        rd_kafka_headers_destroy(headers);
+    }
+}
+
+static void letter_history_of_no_headers_is_empty(void **state)
+{
+    (void)state;
+    struct letter_history history = {.attempts = 1};
+    letter_read(NULL, &history);
+    assert_int_equal(history.attempts, 0);
+    assert_string_equal(history.origin, "");
 }
 
 static void reason_names_are_those_of_the_table(void **state)
@@ -227,6 +300,11 @@ int main(void)
         cmocka_unit_test(letter_keeps_headers_that_only_look_like_ours),
         cmocka_unit_test(letter_without_an_answer_has_no_http_status),
         cmocka_unit_test(letter_keeps_a_long_error_whole),
+        cmocka_unit_test(letter_to_a_retry_topic_says_when_it_is_due),
+        cmocka_unit_test(letter_keeps_what_a_replay_wrote),
+        cmocka_unit_test(letter_reads_what_it_wrote),
+        cmocka_unit_test(letter_reads_nothing_out_of_foreign_headers),
+        cmocka_unit_test(letter_history_of_no_headers_is_empty),
         cmocka_unit_test(letter_origin_has_room_for_the_longest),
         cmocka_unit_test(reason_names_are_those_of_the_table),
     };

@@ -210,10 +210,13 @@ static const struct {
     {METRIC_COMMIT_FAILURES, "impcert_commit_failures_total"},
     {METRIC_REBALANCES, "impcert_rebalances_total"},
     {METRIC_PAUSES, "impcert_pauses_total"},
+    {METRIC_PROBES, "impcert_circuit_probes_total"},
+    {METRIC_OUTAGES, "impcert_circuit_openings_total"},
     {METRIC_IN_FLIGHT, "impcert_jobs_in_flight"},
     {METRIC_WAITING, "impcert_jobs_waiting"},
     {METRIC_STORING, "impcert_jobs_storing"},
     {METRIC_PARTITIONS, "impcert_partitions_assigned"},
+    {METRIC_CIRCUIT_OPEN, "impcert_circuit_open"},
 };
 
 static void metrics_sum_over_all_workers(void **state)

@@ -121,6 +121,20 @@ static const struct {
     {SETTING_ATTEMPTS, "0x4", -1, "whole number"},
     {SETTING_ATTEMPTS, "-1", -1, "whole number"},
     {SETTING_ATTEMPTS, "99999999999999999999999", -1, "whole number"},
+    {SETTING_RATE_LIMIT, "0", 0, NULL},
+    {SETTING_RATE_LIMIT, "-1", -1, "whole number"},
+    {SETTING_RETRY_DELAYS, "", 0, NULL},
+    {SETTING_RETRY_DELAYS, "30s,5m,1h", 3, NULL},
+    {SETTING_RETRY_DELAYS, "1s, 2s ,4s,8s,16s,32s,64s,128s", 8, NULL},
+    {SETTING_RETRY_DELAYS, "1s,2s,4s,8s,16s,32s,64s,128s,256s", -1, "more than 8 entries"},
+    {SETTING_RETRY_DELAYS, "30s,,1h", -1, "no duration"},
+    {SETTING_RETRY_DELAYS, "30", -1, "no unit"},
+    {SETTING_RETRY_DELAYS, "5m,30s", -1, "longer than the one before"},
+    {SETTING_RETRY_DELAYS, "60s,1m", -1, "longer than the one before"},
+    {SETTING_RETRY_DELAYS, "999ms", -1, "expected 1s to 168h"},
+    {SETTING_RETRY_DELAYS, "30s;5m", -1, "no duration"},
+    {SETTING_INSTANCE_ID, "impcert-worker-0", 0, NULL},
+    {SETTING_INSTANCE_ID, "a b", -1, "1 to 240"},
     {SETTING_BACKOFF, "200ms", 200, NULL},
     {SETTING_BACKOFF, "2s", 2000, NULL},
     {SETTING_BACKOFF, "3m", 180000, NULL},
@@ -332,6 +346,40 @@ static void settings_say_every_fault_in_one_message(void **state)
     must_say(outcome.err, "\n  IMPCERT_DLQ_TOPIC: \"certifications\" is IMPCERT_TOPIC too");
     must_say(outcome.err, "\n  IMPCERT_WORKER: no such setting, the nearest is IMPCERT_WORKERS");
     must_not_say(outcome.err, "hidden");
+}
+
+static void settings_set_to_nothing_are_a_value_only_where_that_means_none(void **state)
+{
+    with_required_settings(state);
+    struct outcome outcome;
+    char text[SETTING_DURATION_SIZE];
+    int64_t ms;
+    setenv("IMPCERT_RETRY_DELAYS", "", 1);
+    setenv("IMPCERT_GROUP", "", 1);
+    start(&outcome, &worker, NULL);
+    assert_non_null(outcome.settings);
+    assert_false(settings_duration_at(outcome.settings, SETTING_RETRY_DELAYS, 0, text, &ms));
+    assert_string_equal(settings_text(outcome.settings, SETTING_GROUP), "impcert");
+    settings_free(outcome.settings);
+}
+
+static void settings_know_the_topics_that_they_are_made_of(void **state)
+{
+    with_required_settings(state);
+    struct outcome outcome;
+    char topic[246] = "";
+    memset(topic, 't', sizeof topic - 1);
+    setenv("IMPCERT_TOPIC", topic, 1);
+    setenv("IMPCERT_DLQ_TOPIC", "dlq", 1);
+    start(&outcome, &worker, NULL);
+    assert_null(outcome.settings);
+    must_say(outcome.err, "IMPCERT_TOPIC: the retry topic \"....retry.30s\" would be longer than 249");
+    setenv("IMPCERT_TOPIC", "events", 1);
+    setenv("IMPCERT_DLQ_TOPIC", "events.retry.5m", 1);
+    start(&outcome, &worker, NULL);
+    assert_null(outcome.settings);
+    must_say(
+        outcome.err, "IMPCERT_DLQ_TOPIC: \"events.retry.5m\" is a retry topic of IMPCERT_RETRY_DELAYS too");
 }
 
 static void settings_of_other_programs_are_neither_read_nor_refused(void **state)
@@ -576,6 +624,8 @@ int main(void)
         SETTINGS_TEST(settings_take_values_from_the_environment),
         SETTINGS_TEST(settings_take_values_from_files_and_read_them_again),
         SETTINGS_TEST(settings_say_every_fault_in_one_message),
+        SETTINGS_TEST(settings_set_to_nothing_are_a_value_only_where_that_means_none),
+        SETTINGS_TEST(settings_know_the_topics_that_they_are_made_of),
         SETTINGS_TEST(settings_of_other_programs_are_neither_read_nor_refused),
         SETTINGS_TEST(settings_files_are_bounded_text),
         SETTINGS_TEST(settings_nearest_name_is_what_was_meant),

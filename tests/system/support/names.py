@@ -4,8 +4,6 @@ import uuid
 
 from confluent_kafka import KafkaException
 
-RETRY_DELAYS = ("30s", "5m", "1h")
-
 
 class Names:
     def __init__(self, stack):
@@ -13,14 +11,16 @@ class Names:
         self._stack = stack
         self.topic = f"certifications-{unique}"
         self.dlq = f"{self.topic}.dlq"
-        self.retries = [f"{self.topic}.retry.{delay}" for delay in RETRY_DELAYS]
         self.group = f"impcert-{unique}"
         self.database = f"impcert_{unique}"
         self.collection = "certifications"
 
+    def retry_topic(self, delay):
+        return f"{self.topic}.retry.{delay}"
+
     def create_topics(self, partitions=6):
-        """The main topic, its retry topics and its DLQ."""
-        for topic in (self.topic, *self.retries, self.dlq):
+        """The main topic and its DLQ; a worker makes its retry topics."""
+        for topic in (self.topic, self.dlq):
             self._stack.kafka.create_topic(topic, partitions)
 
     def settings(self):

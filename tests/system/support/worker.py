@@ -1,7 +1,9 @@
 """impcert-worker as tests see it: its JSON log, its endpoint, its end."""
 
 import json
+import os
 import re
+from pathlib import Path
 
 from stack import wait_for
 from support.http import fetch
@@ -49,6 +51,11 @@ class Worker(Program):
     def wait_until_ready(self, deadline=60):
         wait_for(self.ready, deadline, f"{self} to be ready")
         return self
+
+    def cpu_seconds(self):
+        """User and system time of the process so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def metrics(self):
         """{'name{label="value"}': number} of every sample."""

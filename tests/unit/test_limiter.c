@@ -1,0 +1,243 @@
+/* The rate limiter: the set rate, the pace after a 429 and after an outage, on a clock of the test's. */
+#include "common/clock.h"
+#include "worker/limiter.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define NOW (1000 * CLOCK_S)
+
+/* Calls granted to callers that always want one and ask again when they are told, or up to late_ns later. */
+static int granted(struct limiter *limiter, int64_t from_ns, int64_t until_ns, int callers, int64_t late_ns)
+{
+    int64_t next_ns[8] = {0};
+    unsigned jitter = 1;
+    int count = 0;
+    for (int i = 0; i < callers; i++)
+        next_ns[i] = from_ns;
+    for (;;) {
+        int first = 0;
+        for (int i = 1; i < callers; i++)
+            first = next_ns[i] < next_ns[first] ? i : first;
+        int64_t now = next_ns[first];
+        if (now >= until_ns)
+            return count;
+        int64_t due = limiter_take(limiter, now);
+        assert_true(due == 0 || due > now);
+        count += !due;
+        jitter = jitter * 1103515245 + 12345;
+        /* A call takes the caller a while, too: nobody is granted without end at once. */
+        next_ns[first] = due ? due + (late_ns ? jitter % late_ns : 0) : now + CLOCK_MS / 1000;
+    }
+}
+
+static void limiter_without_a_rate_grants_everything(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(0);
+    for (int i = 0; i < 100000; i++)
+        assert_int_equal(limiter_take(limiter, NOW), 0);
+    assert_true(isinf(limiter_pace(limiter, NOW)));
+    limiter_free(limiter);
+    limiter_free(NULL);
+}
+
+static void limiter_keeps_the_rate_within_a_hundredth(void **state)
+{
+    (void)state;
+    static const int rates[] = {1, 7, 100, 1000, 20000};
+    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
+        for (int callers = 1; callers <= 3; callers += 2)
+            for (int64_t late = 0; late <= 20 * CLOCK_MS; late += 20 * CLOCK_MS) {
+                struct limiter *limiter = limiter_new(rates[i]);
+                granted(limiter, NOW, NOW + CLOCK_S, callers, late);
+                int count = granted(limiter, NOW + CLOCK_S, NOW + 101 * CLOCK_S, callers, late);
+                assert_in_range(count, rates[i] * 99, rates[i] * 101);
+                limiter_free(limiter);
+            }
+}
+
+static void limiter_saves_up_no_more_than_a_moment(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(1000);
+    granted(limiter, NOW, NOW + CLOCK_S, 1, 0);
+    int burst = 0;
+    while (!limiter_take(limiter, NOW + 100 * CLOCK_S))
+        burst++;
+    assert_in_range(burst, 1, 51);
+    limiter_free(limiter);
+}
+
+static void limiter_grants_nothing_until_retry_after_is_over(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(0);
+    assert_int_equal(limiter_take(limiter, NOW), 0);
+    limiter_throttled(limiter, NOW, 7 * CLOCK_S, NOW + CLOCK_S);
+    assert_int_equal(limiter_take(limiter, NOW + 2 * CLOCK_S), NOW + 8 * CLOCK_S);
+    assert_true(limiter_pace(limiter, NOW + 2 * CLOCK_S) <= 0);
+    limiter_throttled(limiter, NOW, 3 * CLOCK_S, NOW + 2 * CLOCK_S);
+    assert_int_equal(limiter_take(limiter, NOW + 7 * CLOCK_S), NOW + 8 * CLOCK_S);
+    limiter_throttled(limiter, NOW, 9 * CLOCK_S, NOW + 2 * CLOCK_S);
+    assert_int_equal(limiter_take(limiter, NOW + 8 * CLOCK_S), NOW + 11 * CLOCK_S);
+    assert_int_equal(limiter_take(limiter, NOW + 11 * CLOCK_S), 0);
+    limiter_free(limiter);
+}
+
+static void limiter_without_retry_after_backs_off(void **state)
+{
+    (void)state;
+    int64_t longest = 0;
+    for (int round = 0; round < 200; round++) {
+        struct limiter *limiter = limiter_new(0);
+        limiter_take(limiter, NOW);
+        limiter_throttled(limiter, NOW, 0, NOW + 1);
+        int64_t due = limiter_take(limiter, NOW + 2);
+        assert_true(due >= NOW + 100 * CLOCK_MS && due <= NOW + 1 + CLOCK_S);
+        limiter_throttled(limiter, due, 0, due);
+        int64_t again = limiter_take(limiter, due);
+        assert_true(again >= due + 100 * CLOCK_MS && again <= due + 2 * CLOCK_S);
+        longest = again - due > longest ? again - due : longest;
+        limiter_free(limiter);
+    }
+    assert_true(longest > CLOCK_S);
+}
+
+static void limiter_goes_on_with_half_of_what_was_sent_and_speeds_up(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(0);
+    for (int64_t now = NOW; now < NOW + 3 * CLOCK_S; now += 2 * CLOCK_MS)
+        assert_int_equal(limiter_take(limiter, now), 0);
+    int64_t now = NOW + 3 * CLOCK_S;
+    limiter_throttled(limiter, now - CLOCK_MS, CLOCK_S, now);
+    int64_t open = now + CLOCK_S;
+    assert_in_range(granted(limiter, now, open, 1, 0), 0, 0);
+    assert_in_range(granted(limiter, open, open + CLOCK_S, 1, 0), 240, 280);
+    assert_in_range(granted(limiter, open + 9 * CLOCK_S, open + 10 * CLOCK_S, 1, 0), 250 * 2.3, 250 * 2.8);
+    assert_true(isinf(limiter_pace(limiter, open + 60 * CLOCK_S)));
+    limiter_free(limiter);
+}
+
+static void limiter_speeds_up_to_the_set_rate_only(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(500);
+    granted(limiter, NOW, NOW + 3 * CLOCK_S, 1, 0);
+    limiter_throttled(limiter, NOW + 3 * CLOCK_S, CLOCK_S, NOW + 3 * CLOCK_S);
+    assert_in_range(granted(limiter, NOW + 4 * CLOCK_S, NOW + 5 * CLOCK_S, 1, 0), 230, 290);
+    assert_in_range(granted(limiter, NOW + 30 * CLOCK_S, NOW + 40 * CLOCK_S, 1, 0), 4950, 5050);
+    limiter_free(limiter);
+}
+
+static void limiter_takes_echoes_for_one_cut(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(0);
+    for (int64_t now = NOW; now < NOW + 2 * CLOCK_S; now += CLOCK_MS)
+        limiter_take(limiter, now);
+    int64_t now = NOW + 2 * CLOCK_S;
+    for (int i = 0; i < 1000; i++)
+        limiter_throttled(limiter, now - 1 - i, CLOCK_S, now + i);
+    double pace = limiter_pace(limiter, now + 2 * CLOCK_S);
+    assert_true(pace > 450 && pace < 600);
+    limiter_throttled(limiter, now + 2 * CLOCK_S, CLOCK_S, now + 2 * CLOCK_S);
+    assert_true(limiter_pace(limiter, now + 4 * CLOCK_S) < pace);
+    limiter_free(limiter);
+}
+
+static void limiter_never_stands_still(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(0);
+    int64_t now = NOW;
+    for (int i = 0; i < 100; i++) {
+        now = limiter_take(limiter, now) ? limiter_take(limiter, now) : now;
+        limiter_throttled(limiter, now, 0, now);
+    }
+    int64_t due = limiter_take(limiter, now);
+    assert_true(due <= now + 31 * CLOCK_S);
+    assert_true(granted(limiter, due, due + 10 * CLOCK_S, 1, 0) >= 10);
+    limiter_free(limiter);
+}
+
+static void limiter_after_an_outage_starts_slowly_and_is_quick_soon(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(0);
+    limiter_slow_start(limiter, NOW);
+    assert_in_range(granted(limiter, NOW, NOW + CLOCK_S, 1, 0), 50, 110);
+    limiter_slow_start(limiter, NOW + CLOCK_S);
+    assert_in_range(granted(limiter, NOW + CLOCK_S, NOW + 2 * CLOCK_S, 1, 0), 100, 210);
+    assert_true(granted(limiter, NOW + 2 * CLOCK_S, NOW + 12 * CLOCK_S, 1, 0) > 20000);
+    assert_true(isinf(limiter_pace(limiter, NOW + 15 * CLOCK_S)));
+    limiter_free(limiter);
+}
+
+static void limiter_throttled_in_a_slow_start_grows_slowly(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(0);
+    limiter_slow_start(limiter, NOW);
+    granted(limiter, NOW, NOW + 3 * CLOCK_S, 1, 0);
+    limiter_throttled(limiter, NOW + 3 * CLOCK_S, CLOCK_S, NOW + 3 * CLOCK_S);
+    double pace = limiter_pace(limiter, NOW + 4 * CLOCK_S);
+    assert_true(pace < 250);
+    assert_true(limiter_pace(limiter, NOW + 6 * CLOCK_S) < pace * 1.3);
+    limiter_free(limiter);
+}
+
+#define THREADS 4
+
+static void *hammer(void *context)
+{
+    intptr_t count = 0;
+    int64_t end = clock_ns() + CLOCK_S / 2;
+    for (int64_t now; (now = clock_ns()) < end;)
+        count += !limiter_take(context, now);
+    return (void *)count;
+}
+
+static void limiter_is_shared_by_threads(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(2000);
+    pthread_t threads[THREADS];
+    intptr_t sum = 0;
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, hammer, limiter), 0);
+    for (int i = 0; i < THREADS; i++) {
+        void *count;
+        pthread_join(threads[i], &count);
+        sum += (intptr_t)count;
+    }
+    /* Half a second's worth, and what the threads' start and the burst add to it. */
+    assert_in_range(sum, 100, 2500);
+    limiter_free(limiter);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(limiter_without_a_rate_grants_everything),
+        cmocka_unit_test(limiter_keeps_the_rate_within_a_hundredth),
+        cmocka_unit_test(limiter_saves_up_no_more_than_a_moment),
+        cmocka_unit_test(limiter_grants_nothing_until_retry_after_is_over),
+        cmocka_unit_test(limiter_without_retry_after_backs_off),
+        cmocka_unit_test(limiter_goes_on_with_half_of_what_was_sent_and_speeds_up),
+        cmocka_unit_test(limiter_speeds_up_to_the_set_rate_only),
+        cmocka_unit_test(limiter_takes_echoes_for_one_cut),
+        cmocka_unit_test(limiter_never_stands_still),
+        cmocka_unit_test(limiter_after_an_outage_starts_slowly_and_is_quick_soon),
+        cmocka_unit_test(limiter_throttled_in_a_slow_start_grows_slowly),
+        cmocka_unit_test(limiter_is_shared_by_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

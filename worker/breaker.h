@@ -1,0 +1,44 @@
+#ifndef IMPCERT_WORKER_BREAKER_H
+#define IMPCERT_WORKER_BREAKER_H
+
+#include "common/backoff.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The circuit breaker of one worker's calls: many failures in a row open it, so that an outage is met by a
+ * few probes instead of every event's tries. Pure, but for the jitter. Thread: loop. */
+enum { BREAKER_FAILURES = 20 }; /* in a row, to open it */
+
+enum breaker_state {
+    BREAKER_CLOSED,   /* calls go through */
+    BREAKER_OPEN,     /* none does, until a probe is due */
+    BREAKER_HALF_OPEN /* the probe is under way */
+};
+
+enum breaker_change { BREAKER_SAME, BREAKER_OPENED, BREAKER_RECLOSED };
+
+struct breaker {
+    enum breaker_state state;
+    int failures;      /* CLOSED: in a row */
+    int openings;      /* in a row, for the wait before the next probe */
+    int64_t probe_ns;  /* OPEN: when one is due */
+    int64_t closed_ns; /* CLOSED: since when; 0: from the start */
+    struct backoff backoff;
+};
+
+void breaker_init(struct breaker *breaker);
+
+/* Whether a call may start now, and whether it is the probe. */
+bool breaker_take(struct breaker *breaker, int64_t now_ns, bool *probe);
+/* When the next probe is due; CLOCK_NEVER unless OPEN. */
+int64_t breaker_due_ns(const struct breaker *breaker);
+bool breaker_closed(const struct breaker *breaker);
+
+/* A call was answered sensibly: any such answer closes the breaker. */
+enum breaker_change breaker_succeeded(struct breaker *breaker, int64_t now_ns);
+/* A call failed. Unless CLOSED only the probe's failure counts: calls that were under way when the breaker
+ * opened say nothing new. A probe that fails re-opens it, which is no change. */
+enum breaker_change breaker_failed(struct breaker *breaker, bool probe, int64_t now_ns);
+
+#endif

@@ -1,0 +1,473 @@
+/* The way of an event through the rooms of one worker. Loop thread. Owns every room and all jobs; each room
+ * owns the jobs that are inside it until they are collected here and moved on. */
+#include "worker/flow.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "worker/assignment.h"
+#include "worker/forward.h"
+#include "worker/http.h"
+#include "worker/inflight.h"
+#include "worker/intake.h"
+#include "worker/job.h"
+#include "worker/retry.h"
+#include "worker/store.h"
+#include "worker/token.h"
+#include "worker/verify.h"
+
+#include <stdlib.h>
+
+/* Records are small. Large ones, which anybody may put on the topic, are bounded by their bytes. */
+enum { RECORD_BYTES_MAX = 16 * 1024 * 1024 };
+
+struct flow {
+    const struct tiers *tiers; /* borrowed */
+    struct metrics *metrics;   /* borrowed */
+    struct job_pool *jobs;
+    struct intake *intake;
+    struct http *http;
+    struct token *token;
+    struct verify *verify;
+    struct retry *retry;
+    struct store *store;
+    struct forward *forward;
+    struct inflight inflight;
+
+    struct job_list arrived; /* from intake, not looked at yet */
+    struct job_list ready;   /* to be verified */
+    struct job_list refused; /* answered 401: ready again with the next token */
+    uint64_t refused_serial; /* of the token that is not to be used for them */
+    size_t capacity;         /* jobs in flight at the most */
+    size_t in_flight;
+    size_t record_bytes; /* of the jobs in flight */
+    bool draining;
+};
+
+/* ---- the way of an event ---- */
+
+/* The one place where a job ends. */
+static void flow_release(struct flow *flow, struct job *job)
+{
+    flow->in_flight--;
+    flow->record_bytes -= job->record.size;
+    job_pool_give(flow->jobs, job);
+}
+
+/* The job's event is stored or handed over, acknowledged: its offset may advance. */
+static void flow_complete(struct flow *flow, struct job *job)
+{
+    job->state = JOB_ENDED;
+    metrics_observe(flow->metrics, HISTOGRAM_EVENT, clock_ns() - job->begun_ns);
+    intake_done(flow->intake, job);
+    flow_release(flow, job);
+}
+
+/* The job's partition was given up: its new owner gets the event again. A twin from a partition that is still
+ * held takes over. */
+static void flow_drop(struct flow *flow, struct job *job)
+{
+    struct job *heir = job->imp_uid[0] ? inflight_succeed(&flow->inflight, job) : NULL;
+    if (heir)
+        job_move(heir, NULL, &flow->ready, JOB_READY);
+    intake_drop(flow->intake, job);
+    flow_release(flow, job);
+}
+
+/* What is refused for good is a dead letter at once; the rest takes the next retry tier while there is one.
+ */
+static void flow_forward(struct flow *flow, struct job *job, int64_t now_ns)
+{
+    job->to_tier =
+        job->verdict.outcome == OUTCOME_REJECTED ? TIER_NONE : tiers_next(flow->tiers, job->partition->tier);
+    log_info(job->to_tier == TIER_NONE ? "dead letter" : "deferred", LOG_TEXT("imp_uid", job->imp_uid),
+        LOG_TEXT("reason", reason_name(job->verdict.reason)), LOG_TEXT("error", job->verdict.error),
+        LOG_NUMBER("attempts", job->attempts), LOG_TEXT("topic", job->partition->topic),
+        LOG_NUMBER("partition", job->partition->id), LOG_NUMBER("offset", job->offset));
+    forward_send(flow->forward, job, now_ns);
+}
+
+/* The job, on no list, can't be verified now, or never; its twins end as it does. */
+static void flow_give_up(struct flow *flow, struct job *job, int64_t now_ns)
+{
+    if (job->partition->state == PARTITION_GONE) {
+        flow_drop(flow, job);
+        return;
+    }
+    if (job->imp_uid[0])
+        inflight_leave(&flow->inflight, job);
+    struct job *twin;
+    while ((twin = TAILQ_FIRST(&job->twins))) {
+        job_move(twin, &job->twins, NULL, JOB_FORWARDING);
+        twin->verdict = job->verdict;
+        twin->attempts = job->attempts;
+        twin->first_failed_ms = job->first_failed_ms;
+        flow_forward(flow, twin, now_ns);
+    }
+    flow_forward(flow, job, now_ns);
+}
+
+static void flow_accept(struct flow *flow, struct job *job, int64_t now_ns)
+{
+    struct error why;
+    size_t size;
+    const char *value = job_value(job, &size);
+    flow->in_flight++;
+    flow->record_bytes += job->record.size;
+    if (job->has_value && event_parse(value, size, job->imp_uid, &why)) {
+        job_move(job, &flow->arrived, NULL, JOB_READY);
+        if (!inflight_join(&flow->inflight, job))
+            return;
+        if (job->due_ns <= now_ns || !retry_add_due(flow->retry, job))
+            job_move(job, NULL, &flow->ready, JOB_READY);
+        return;
+    }
+    job->imp_uid[0] = '\0';
+    job->first_failed_ms = clock_wall_ms();
+    verdict_set(&job->verdict, OUTCOME_REJECTED, REASON_INVALID_EVENT, "%s",
+        job->has_value ? why.text : "the value is null");
+    metrics_count_reason(flow->metrics, METRIC_FAILED_TRIES, REASON_INVALID_EVENT);
+    job_move(job, &flow->arrived, NULL, JOB_FORWARDING);
+    flow_give_up(flow, job, now_ns);
+}
+
+static void flow_note_failure(struct flow *flow, const struct job *job)
+{
+    metrics_count_reason(flow->metrics, METRIC_FAILED_TRIES, job->verdict.reason);
+    log_debug("try failed", LOG_TEXT("imp_uid", job->imp_uid),
+        LOG_TEXT("reason", reason_name(job->verdict.reason)), LOG_TEXT("error", job->verdict.error),
+        LOG_NUMBER("attempts", job->attempts));
+}
+
+/* The job, on no list, goes on after the backoff behind that many failures. */
+static void flow_wait(struct flow *flow, struct job *job, int failures, int64_t now_ns)
+{
+    metrics_add(flow->metrics, METRIC_RETRIES, 1);
+    if (!retry_add(flow->retry, job, failures, now_ns))
+        job_move(job, NULL, &flow->ready, JOB_READY); /* out of memory: sooner than it should */
+}
+
+static void flow_failed_try(struct flow *flow, struct job *job, int64_t now_ns)
+{
+    job->attempts++;
+    job->unspent = 0;
+    job->token_renewed = false;
+    flow_note_failure(flow, job);
+    if (job->verdict.outcome != OUTCOME_REJECTED && job->verdict.outcome != OUTCOME_LATER &&
+        retry_left(flow->retry, job))
+        flow_wait(flow, job, job->attempts, now_ns);
+    else
+        flow_give_up(flow, job, now_ns);
+}
+
+/* A token that was refused is replaced, and its job tries again with the next; refused once more it is a
+ * failed try. */
+static void flow_unauthorized(struct flow *flow, struct job *job, int64_t now_ns)
+{
+    token_refused(flow->token, job->token_serial, now_ns);
+    if (job->token_renewed) {
+        flow_failed_try(flow, job, now_ns);
+        return;
+    }
+    job->token_renewed = true;
+    flow->refused_serial = job->token_serial;
+    job_move(job, NULL, &flow->refused, JOB_READY);
+}
+
+static void flow_release_refused(struct flow *flow)
+{
+    if (token_serial(flow->token) != flow->refused_serial)
+        TAILQ_CONCAT(&flow->ready, &flow->refused, link);
+}
+
+/* 429, or a failure in an outage: the gates before the ready list say when to go on. The wait is the job's
+ * own, for an event that alone is answered so. */
+static void flow_failed_unspent(struct flow *flow, struct job *job, int64_t now_ns)
+{
+    flow_note_failure(flow, job);
+    flow_wait(flow, job, ++job->unspent, now_ns);
+}
+
+static void flow_judge(struct flow *flow, struct job *job, int64_t now_ns)
+{
+    enum outcome outcome = job->verdict.outcome;
+    job_move(job, verify_answered(flow->verify), NULL, JOB_VERIFYING);
+    if (outcome == OUTCOME_VERIFIED) {
+        job->attempts++;
+        store_add(flow->store, job, now_ns);
+        return;
+    }
+    if (!job->first_failed_ms)
+        job->first_failed_ms = clock_wall_ms();
+    if (job->partition->state == PARTITION_GONE)
+        flow_drop(flow, job);
+    else if (outcome == OUTCOME_UNAUTHORIZED)
+        flow_unauthorized(flow, job, now_ns);
+    else if (outcome == OUTCOME_THROTTLED || outcome == OUTCOME_OUTAGE)
+        flow_failed_unspent(flow, job, now_ns);
+    else
+        flow_failed_try(flow, job, now_ns);
+}
+
+static void flow_stored(struct flow *flow, struct job *job, int64_t now_ns)
+{
+    job_move(job, store_collect(flow->store), NULL, JOB_STORING);
+    if (job->verdict.outcome == OUTCOME_REJECTED) {
+        job->first_failed_ms = job->first_failed_ms ? job->first_failed_ms : clock_wall_ms();
+        metrics_count_reason(flow->metrics, METRIC_FAILED_TRIES, job->verdict.reason);
+        flow_give_up(flow, job, now_ns);
+        return;
+    }
+    inflight_leave(&flow->inflight, job);
+    struct job *twin;
+    while ((twin = TAILQ_FIRST(&job->twins))) {
+        job_move(twin, &job->twins, NULL, JOB_ENDED);
+        metrics_add(flow->metrics, METRIC_STORED, 1);
+        flow_complete(flow, twin);
+    }
+    metrics_add(flow->metrics, METRIC_STORED, 1);
+    flow_complete(flow, job);
+}
+
+/* ---- a turn ---- */
+
+/* In an outage, a quarter is held in flight to probe with: different jobs, since one may be at fault itself,
+ * and enough of them to end a pause of the partitions. */
+static size_t flow_capacity(const struct flow *flow)
+{
+    return verify_suspended(flow->verify) ? flow->capacity / 4 + 1 : flow->capacity;
+}
+
+static size_t flow_room(const struct flow *flow, int64_t now_ns)
+{
+    size_t capacity = flow_capacity(flow);
+    /* Without a token nothing is consumed: events are safer on Kafka. */
+    if (flow->draining || !token_value(flow->token, now_ns) || flow->in_flight >= capacity ||
+        flow->record_bytes >= RECORD_BYTES_MAX)
+        return 0;
+    return capacity - flow->in_flight;
+}
+
+/* Jobs that wait for a call and whose partition is asked back, or gone: its next owner gets them. */
+static void flow_drop_orphans(struct flow *flow)
+{
+    struct job *job = TAILQ_FIRST(&flow->ready);
+    while (job) {
+        struct job *next = TAILQ_NEXT(job, link);
+        if (job->partition->state != PARTITION_ASSIGNED) {
+            job_move(job, &flow->ready, NULL, JOB_READY);
+            flow_drop(flow, job);
+        }
+        job = next;
+    }
+}
+
+static void flow_move_jobs(struct flow *flow, int64_t now_ns)
+{
+    struct job *job;
+    while ((job = TAILQ_FIRST(&flow->arrived)))
+        flow_accept(flow, job, now_ns);
+    while (retry_release(flow->retry, &flow->ready, now_ns))
+        ;
+    flow_release_refused(flow);
+    flow_drop_orphans(flow);
+    verify_start(flow->verify, &flow->ready, now_ns);
+    while ((job = TAILQ_FIRST(verify_answered(flow->verify))))
+        flow_judge(flow, job, now_ns);
+    store_turn(flow->store, now_ns);
+    while ((job = TAILQ_FIRST(store_collect(flow->store))))
+        flow_stored(flow, job, now_ns);
+    forward_turn(flow->forward, now_ns);
+    while ((job = TAILQ_FIRST(forward_collect(flow->forward)))) {
+        job_move(job, forward_collect(flow->forward), NULL, JOB_FORWARDING);
+        flow_complete(flow, job);
+    }
+}
+
+void flow_turn(struct flow *flow)
+{
+    int64_t now = clock_ns();
+    metrics_turned(flow->metrics, now);
+    token_turn(flow->token, now);
+    intake_turn(flow->intake, flow_room(flow, now), &flow->arrived, now);
+    flow_move_jobs(flow, now);
+    http_turn(flow->http, clock_ns());
+    metrics_set(flow->metrics, METRIC_IN_FLIGHT, flow->in_flight);
+    metrics_set(flow->metrics, METRIC_WAITING, retry_count(flow->retry));
+    metrics_set(flow->metrics, METRIC_STORING, store_count(flow->store));
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+int64_t flow_due_ns(const struct flow *flow)
+{
+    int64_t now = clock_ns();
+    bool room = flow_room(flow, now);
+    if (!TAILQ_EMPTY(verify_answered(flow->verify)) || (room && intake_has_more(flow->intake)))
+        return now;
+    int64_t due = earlier(http_due_ns(flow->http), token_due_ns(flow->token));
+    due = earlier(due, earlier(retry_due_ns(flow->retry), store_due_ns(flow->store)));
+    due = earlier(due, forward_due_ns(flow->forward));
+    if (room)
+        due = earlier(due, intake_due_ns(flow->intake));
+    return TAILQ_EMPTY(&flow->ready) ? due : earlier(due, verify_due_ns(flow->verify));
+}
+
+void flow_socket(struct flow *flow, int fd, uint32_t events)
+{
+    http_ready(flow->http, fd, events);
+}
+
+bool flow_failed(const struct flow *flow, struct error *error)
+{
+    return intake_failed(flow->intake, error);
+}
+
+/* ---- the end ---- */
+
+void flow_drain(struct flow *flow)
+{
+    flow->draining = true;
+    intake_stop(flow->intake);
+}
+
+/* Whether a call is running, or one may start before the drain has to end. */
+static bool flow_may_verify(const struct flow *flow, int64_t now_ns, int64_t until_ns)
+{
+    if (verify_busy(flow->verify) || token_asking(flow->token))
+        return true;
+    return token_value(flow->token, now_ns) && verify_opens_before(flow->verify, until_ns);
+}
+
+bool flow_drained(const struct flow *flow, int64_t until_ns)
+{
+    if (!flow->in_flight)
+        return true;
+    return !store_count(flow->store) && !forward_busy(flow->forward) &&
+           !flow_may_verify(flow, clock_ns(), until_ns);
+}
+
+void flow_commit(struct flow *flow)
+{
+    intake_commit(flow->intake);
+}
+
+bool flow_committed(const struct flow *flow)
+{
+    return intake_committed(flow->intake);
+}
+
+size_t flow_in_flight(const struct flow *flow)
+{
+    return flow->in_flight;
+}
+
+/* ---- opening and closing ---- */
+
+static bool flow_open_calls(struct flow *flow, const struct flow_config *config, struct health_part *iamport,
+    struct health_part *circuit, struct error *error)
+{
+    const struct settings *settings = config->settings;
+    struct http_config http = {
+        .timeout_ms = settings_ms(settings, SETTING_TIMEOUT),
+        .connect_timeout_ms = settings_ms(settings, SETTING_CONNECT_TIMEOUT),
+        .connections = (int64_t)flow->capacity + 1,
+    };
+    flow->retry = retry_new(settings);
+    flow->http = http_open(&http, config->epoll_fd, error);
+    if (!flow->http || !flow->retry)
+        return error_set(error, "out of memory");
+    flow->token = token_open(settings, flow->http, iamport, flow->metrics);
+    if (!flow->token)
+        return error_set(error, "out of memory");
+    struct verify_config verify = {
+        .settings = settings,
+        .http = flow->http,
+        .token = flow->token,
+        .limiter = config->limiter,
+        .health = circuit,
+        .metrics = flow->metrics,
+    };
+    flow->verify = verify_open(&verify);
+    return flow->verify || error_set(error, "out of memory");
+}
+
+static bool flow_open_ends(struct flow *flow, const struct flow_config *config, struct health_part *kafka,
+    struct health_part *mongodb, struct health_part *forwarding, struct error *error)
+{
+    struct forward_config forward = {
+        .settings = config->settings,
+        .tiers = flow->tiers,
+        .wake_fd = config->wake_fd,
+        .health = forwarding,
+        .metrics = flow->metrics,
+    };
+    struct intake_config intake = {
+        .settings = config->settings,
+        .tiers = flow->tiers,
+        .topics = config->topics,
+        .number = config->number,
+        .wake_fd = config->wake_fd,
+        .jobs = flow->jobs,
+        .health = kafka,
+        .metrics = flow->metrics,
+    };
+    flow->forward = forward_open(&forward, error);
+    flow->intake = flow->forward ? intake_open(&intake, error) : NULL;
+    flow->store = flow->intake ? store_open(config->settings, config->clients, config->wake_fd, mongodb,
+                                     flow->metrics, error)
+                               : NULL;
+    return flow->store;
+}
+
+static bool flow_open_rooms(struct flow *flow, const struct flow_config *config, struct error *error)
+{
+    struct health *health = config->health;
+    struct health_part *kafka = health_add(health, "kafka"), *iamport = health_add(health, "iamport"),
+                       *circuit = health_add(health, "circuit"), *mongodb = health_add(health, "mongodb"),
+                       *forwarding = health_add(health, "forwarding");
+    flow->jobs = job_pool_new(flow->capacity);
+    if (!kafka || !iamport || !circuit || !mongodb || !forwarding || !flow->jobs)
+        return error_set(error, "out of memory");
+    return flow_open_calls(flow, config, iamport, circuit, error) &&
+           flow_open_ends(flow, config, kafka, mongodb, forwarding, error);
+}
+
+struct flow *flow_open(const struct flow_config *config, struct error *error)
+{
+    struct flow *flow = calloc(1, sizeof *flow);
+    if (!flow) {
+        error_set(error, "out of memory");
+        return NULL;
+    }
+    flow->tiers = config->tiers;
+    flow->metrics = config->metrics;
+    flow->capacity = (size_t)settings_number(config->settings, SETTING_IN_FLIGHT);
+    TAILQ_INIT(&flow->arrived);
+    TAILQ_INIT(&flow->ready);
+    TAILQ_INIT(&flow->refused);
+    metrics_turned(flow->metrics, clock_ns());
+    if (flow_open_rooms(flow, config, error))
+        return flow;
+    flow_close(flow);
+    return NULL;
+}
+
+/* Leaves the group before anything that may have to wait. */
+void flow_close(struct flow *flow)
+{
+    if (!flow)
+        return;
+    intake_close(flow->intake);
+    http_close(flow->http);
+    forward_close(flow->forward);
+    store_close(flow->store);
+    verify_close(flow->verify);
+    retry_free(flow->retry);
+    token_close(flow->token);
+    HASH_CLEAR(by_imp_uid, flow->inflight.leaders);
+    job_pool_free(flow->jobs);
+    free(flow);
+}

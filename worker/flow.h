@@ -1,0 +1,57 @@
+#ifndef IMPCERT_WORKER_FLOW_H
+#define IMPCERT_WORKER_FLOW_H
+
+#include "common/error.h"
+#include "common/health.h"
+#include "common/settings.h"
+#include "worker/limiter.h"
+#include "worker/metrics.h"
+#include "worker/tiers.h"
+#include "worker/topics.h"
+
+#include <mongoc/mongoc.h>
+#include <stdint.h>
+
+/* The way of an event, from its record to an acknowledged end: everything of a worker but its thread and its
+ * waiting. Whoever drives it calls flow_turn when flow_due_ns is over, when wake_fd is signalled, and at
+ * least ten times a second. Thread: loop. */
+struct flow;
+
+/* Everything is borrowed for the flow's life. */
+struct flow_config {
+    const struct settings *settings;
+    const struct tiers *tiers;
+    const struct topics *topics;   /* the process's; NULL: all are there */
+    struct limiter *limiter;       /* the process's */
+    mongoc_client_pool_t *clients; /* the process's */
+    struct health *health;
+    struct metrics *metrics; /* the worker's own */
+    size_t number;           /* of the worker within the process */
+    int epoll_fd;            /* where sockets are watched, with the socket as data.fd */
+    int wake_fd;             /* the rooms' libraries and threads signal here */
+};
+
+/* Opens all rooms, waiting for nobody. NULL with the reason: a setting that some library does not take. */
+struct flow *flow_open(const struct flow_config *config, struct error *error);
+/* Leaves the group; what is in flight is forgotten, to be delivered again. NULL is fine. */
+void flow_close(struct flow *flow);
+
+/* Moves everything on that can be. */
+void flow_turn(struct flow *flow);
+/* When to turn next, if nothing happens before; CLOCK_NEVER where nothing is due. */
+int64_t flow_due_ns(const struct flow *flow);
+/* A watched socket has these epoll events. */
+void flow_socket(struct flow *flow, int fd, uint32_t events);
+/* The consumer can't go on (fenced, fatal): true with the reason. */
+bool flow_failed(const struct flow *flow, struct error *error);
+
+/* Takes nothing new from now on. */
+void flow_drain(struct flow *flow);
+/* Whether what is in flight has ended, or can't end before until_ns. */
+bool flow_drained(const struct flow *flow, int64_t until_ns);
+/* Commits with the next turns, instead of once a second; and whether that is done and answered. */
+void flow_commit(struct flow *flow);
+bool flow_committed(const struct flow *flow);
+size_t flow_in_flight(const struct flow *flow);
+
+#endif

@@ -1,0 +1,199 @@
+/* The rate limiter of the process. Any thread; everything is under its mutex, which is held for less than a
+ * microsecond. */
+#include "worker/limiter.h"
+
+#include "common/backoff.h"
+#include "common/clock.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+/* How much of an unused or late grant is made up for; bounds a burst. */
+#define LIMITER_SLACK (50 * CLOCK_MS)
+#define LIMITER_WINDOW CLOCK_S
+#define LIMITER_BACKOFF_BASE CLOCK_S
+#define LIMITER_BACKOFF_MAX (30 * CLOCK_S)
+#define LIMITER_CLOSED_LEAST (100 * CLOCK_MS)
+/* Without a 429 for so long, the next one is the first again. */
+#define LIMITER_CALM_AFTER (60 * CLOCK_S)
+#define LIMITER_GROWTH_AFTER_429 1.1
+#define LIMITER_GROWTH_AFTER_OUTAGE 2.0
+#define LIMITER_PACE_AFTER_OUTAGE 50.0
+#define LIMITER_PACE_LEAST 1.0
+/* Without a set rate the pace is given up when it is far above what was ever sent. */
+#define LIMITER_FREE_ABOVE 1000.0
+#define LIMITER_FREE_FACTOR 4.0
+#define LIMITER_FREE_ABOVE_AFTER_OUTAGE 50000.0
+
+struct limiter {
+    pthread_mutex_t mutex;
+    double rate;       /* calls a second; 0: none set */
+    int64_t tat_ns;    /* the next call's theoretical arrival time (ITU-T I.371, GCRA) */
+    int64_t closed_ns; /* until when no call is granted */
+
+    /* the pace: pace * growth ^ (seconds since paced_ns), up to free_above; pace 0: none */
+    double pace, growth, free_above;
+    int64_t paced_ns;
+
+    /* answers of 429 */
+    struct backoff backoff;
+    int cuts; /* in a row */
+    int64_t cut_ns;
+
+    /* calls granted in this window and in the one before */
+    int64_t window_ns;
+    double granted, granted_before;
+};
+
+struct limiter *limiter_new(int64_t calls_per_s)
+{
+    struct limiter *limiter = calloc(1, sizeof *limiter);
+    if (!limiter)
+        return NULL;
+    pthread_mutex_init(&limiter->mutex, NULL);
+    limiter->rate = (double)calls_per_s;
+    backoff_init(&limiter->backoff, LIMITER_BACKOFF_BASE, LIMITER_BACKOFF_MAX);
+    return limiter;
+}
+
+void limiter_free(struct limiter *limiter)
+{
+    if (!limiter)
+        return;
+    pthread_mutex_destroy(&limiter->mutex);
+    free(limiter);
+}
+
+/* All below: the mutex is held. */
+
+static double limiter_least(double a, double b)
+{
+    if (a <= 0 || b <= 0)
+        return a > b ? a : b;
+    return a < b ? a : b;
+}
+
+/* Calls a second at now_ns; 0: no limit. */
+static double limiter_rate_at(struct limiter *limiter, int64_t now_ns)
+{
+    if (limiter->pace > 0 && now_ns > limiter->paced_ns) {
+        double grown =
+            limiter->pace * pow(limiter->growth, (double)(now_ns - limiter->paced_ns) / (double)CLOCK_S);
+        if (grown < limiter->free_above)
+            return limiter_least(limiter->rate, grown);
+        limiter->pace = 0;
+    }
+    return limiter_least(limiter->rate, limiter->pace);
+}
+
+static void limiter_roll(struct limiter *limiter, int64_t now_ns)
+{
+    int64_t passed = now_ns - limiter->window_ns;
+    if (passed < LIMITER_WINDOW)
+        return;
+    limiter->granted_before = passed < 2 * LIMITER_WINDOW ? limiter->granted : 0;
+    limiter->granted = 0;
+    limiter->window_ns = now_ns - passed % LIMITER_WINDOW;
+}
+
+/* What was really being granted, a second. */
+static double limiter_measured(struct limiter *limiter, int64_t now_ns)
+{
+    limiter_roll(limiter, now_ns);
+    double seconds = 1 + (double)(now_ns - limiter->window_ns) / (double)LIMITER_WINDOW;
+    return (limiter->granted + limiter->granted_before) / seconds;
+}
+
+static int64_t limiter_grant(struct limiter *limiter, int64_t now_ns)
+{
+    if (now_ns < limiter->closed_ns)
+        return limiter->closed_ns;
+    double rate = limiter_rate_at(limiter, now_ns);
+    if (rate > 0) {
+        if (limiter->tat_ns < now_ns - LIMITER_SLACK)
+            limiter->tat_ns = now_ns - LIMITER_SLACK;
+        if (limiter->tat_ns > now_ns)
+            return limiter->tat_ns;
+        limiter->tat_ns += (int64_t)((double)CLOCK_S / rate);
+    }
+    limiter_roll(limiter, now_ns);
+    limiter->granted++;
+    return 0;
+}
+
+/* Begins at the pace, once calls are granted again; without what was saved up meanwhile. */
+static void limiter_set_pace(
+    struct limiter *limiter, double pace, double growth, double free_above, int64_t now_ns)
+{
+    limiter->pace = pace;
+    limiter->growth = growth;
+    limiter->free_above = limiter->rate > 0 ? limiter->rate : free_above;
+    limiter->paced_ns = limiter->closed_ns > now_ns ? limiter->closed_ns : now_ns;
+    if (limiter->tat_ns < limiter->paced_ns)
+        limiter->tat_ns = limiter->paced_ns;
+}
+
+static void limiter_close_until(struct limiter *limiter, int64_t until_ns)
+{
+    if (until_ns > limiter->closed_ns)
+        limiter->closed_ns = until_ns;
+}
+
+static void limiter_cut(struct limiter *limiter, int64_t retry_after_ns, int64_t now_ns)
+{
+    double sent = limiter_measured(limiter, now_ns), now_rate = limiter_rate_at(limiter, now_ns);
+    double pace = limiter_least(sent, now_rate) / 2, above = LIMITER_FREE_FACTOR * sent;
+    limiter->cuts = now_ns - limiter->cut_ns < LIMITER_CALM_AFTER ? limiter->cuts + 1 : 1;
+    limiter->cut_ns = now_ns;
+    if (!retry_after_ns) {
+        int64_t wait_ns = backoff_delay(&limiter->backoff, limiter->cuts);
+        limiter_close_until(
+            limiter, now_ns + (wait_ns > LIMITER_CLOSED_LEAST ? wait_ns : LIMITER_CLOSED_LEAST));
+    }
+    limiter_set_pace(limiter, pace > LIMITER_PACE_LEAST ? pace : LIMITER_PACE_LEAST, LIMITER_GROWTH_AFTER_429,
+        above > LIMITER_FREE_ABOVE ? above : LIMITER_FREE_ABOVE, now_ns);
+}
+
+/* The mutex is not held from here on. */
+
+int64_t limiter_take(struct limiter *limiter, int64_t now_ns)
+{
+    pthread_mutex_lock(&limiter->mutex);
+    int64_t due_ns = limiter_grant(limiter, now_ns);
+    pthread_mutex_unlock(&limiter->mutex);
+    return due_ns;
+}
+
+void limiter_throttled(struct limiter *limiter, int64_t asked_ns, int64_t retry_after_ns, int64_t now_ns)
+{
+    pthread_mutex_lock(&limiter->mutex);
+    if (retry_after_ns)
+        limiter_close_until(limiter, now_ns + retry_after_ns);
+    if (!limiter->cuts || asked_ns >= limiter->cut_ns)
+        limiter_cut(limiter, retry_after_ns, now_ns);
+    pthread_mutex_unlock(&limiter->mutex);
+}
+
+/* Workers find out one after the other, and the first of them counts. */
+void limiter_slow_start(struct limiter *limiter, int64_t now_ns)
+{
+    pthread_mutex_lock(&limiter->mutex);
+    double rate = limiter_rate_at(limiter, now_ns);
+    if (limiter->pace <= 0 && (rate <= 0 || rate > LIMITER_PACE_AFTER_OUTAGE))
+        limiter_set_pace(limiter, LIMITER_PACE_AFTER_OUTAGE, LIMITER_GROWTH_AFTER_OUTAGE,
+            LIMITER_FREE_ABOVE_AFTER_OUTAGE, now_ns);
+    pthread_mutex_unlock(&limiter->mutex);
+}
+
+double limiter_pace(struct limiter *limiter, int64_t now_ns)
+{
+    pthread_mutex_lock(&limiter->mutex);
+    double rate = limiter_rate_at(limiter, now_ns);
+    bool closed = now_ns < limiter->closed_ns;
+    pthread_mutex_unlock(&limiter->mutex);
+    if (closed)
+        return 0;
+    return rate > 0 ? rate : INFINITY;
+}
