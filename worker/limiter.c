@@ -41,10 +41,11 @@ struct limiter {
     struct backoff backoff;
     int cuts; /* in a row */
     int64_t cut_ns;
+    double highest; /* calls a second measured at those cuts */
 
-    /* calls granted in this window and in the one before */
-    int64_t window_ns;
-    double granted, granted_before;
+    /* calls granted in this window and in the one before, and since when those are */
+    int64_t window_ns, before_ns;
+    int64_t granted, granted_before;
 };
 
 struct limiter *limiter_new(int64_t calls_per_s)
@@ -75,17 +76,23 @@ static double limiter_least(double a, double b)
     return a < b ? a : b;
 }
 
+/* The pace at now_ns; 0: none. Told from paced_ns each time, so that nothing adds up. */
+static double limiter_pace_at(struct limiter *limiter, int64_t now_ns)
+{
+    if (limiter->pace <= 0 || now_ns <= limiter->paced_ns)
+        return limiter->pace;
+    double grown =
+        limiter->pace * pow(limiter->growth, (double)(now_ns - limiter->paced_ns) / (double)CLOCK_S);
+    if (grown < limiter->free_above)
+        return grown;
+    limiter->pace = 0;
+    return 0;
+}
+
 /* Calls a second at now_ns; 0: no limit. */
 static double limiter_rate_at(struct limiter *limiter, int64_t now_ns)
 {
-    if (limiter->pace > 0 && now_ns > limiter->paced_ns) {
-        double grown =
-            limiter->pace * pow(limiter->growth, (double)(now_ns - limiter->paced_ns) / (double)CLOCK_S);
-        if (grown < limiter->free_above)
-            return limiter_least(limiter->rate, grown);
-        limiter->pace = 0;
-    }
-    return limiter_least(limiter->rate, limiter->pace);
+    return limiter_least(limiter->rate, limiter_pace_at(limiter, now_ns));
 }
 
 static void limiter_roll(struct limiter *limiter, int64_t now_ns)
@@ -96,14 +103,15 @@ static void limiter_roll(struct limiter *limiter, int64_t now_ns)
     limiter->granted_before = passed < 2 * LIMITER_WINDOW ? limiter->granted : 0;
     limiter->granted = 0;
     limiter->window_ns = now_ns - passed % LIMITER_WINDOW;
+    limiter->before_ns = limiter->window_ns - LIMITER_WINDOW;
 }
 
 /* What was really being granted, a second. */
 static double limiter_measured(struct limiter *limiter, int64_t now_ns)
 {
     limiter_roll(limiter, now_ns);
-    double seconds = 1 + (double)(now_ns - limiter->window_ns) / (double)LIMITER_WINDOW;
-    return (limiter->granted + limiter->granted_before) / seconds;
+    int64_t passed = now_ns > limiter->before_ns ? now_ns - limiter->before_ns : 1;
+    return (double)(limiter->granted + limiter->granted_before) * (double)CLOCK_S / (double)passed;
 }
 
 static int64_t limiter_grant(struct limiter *limiter, int64_t now_ns)
@@ -123,35 +131,58 @@ static int64_t limiter_grant(struct limiter *limiter, int64_t now_ns)
     return 0;
 }
 
-/* Begins at the pace, once calls are granted again; without what was saved up meanwhile. */
+/* The pace is that until from_ns and grows from then on. Nothing is saved up for that moment, and what is
+ * measured begins there too: time in which no call is granted says nothing of what is sent. */
+static void limiter_pace_from(struct limiter *limiter, double pace, int64_t from_ns)
+{
+    limiter->pace = pace;
+    limiter->paced_ns = from_ns;
+    if (limiter->tat_ns < from_ns)
+        limiter->tat_ns = from_ns;
+    limiter->window_ns = from_ns;
+    limiter->before_ns = from_ns;
+    limiter->granted = 0;
+    limiter->granted_before = 0;
+}
+
 static void limiter_set_pace(
     struct limiter *limiter, double pace, double growth, double free_above, int64_t now_ns)
 {
-    limiter->pace = pace;
     limiter->growth = growth;
     limiter->free_above = limiter->rate > 0 ? limiter->rate : free_above;
-    limiter->paced_ns = limiter->closed_ns > now_ns ? limiter->closed_ns : now_ns;
-    if (limiter->tat_ns < limiter->paced_ns)
-        limiter->tat_ns = limiter->paced_ns;
+    limiter_pace_from(limiter, pace, limiter->closed_ns > now_ns ? limiter->closed_ns : now_ns);
 }
 
-static void limiter_close_until(struct limiter *limiter, int64_t until_ns)
+/* A pace in force does not grow while closed. */
+static void limiter_close_until(struct limiter *limiter, int64_t until_ns, int64_t now_ns)
 {
-    if (until_ns > limiter->closed_ns)
-        limiter->closed_ns = until_ns;
+    if (until_ns <= limiter->closed_ns)
+        return;
+    double pace = limiter_pace_at(limiter, now_ns);
+    limiter->closed_ns = until_ns;
+    if (pace > 0)
+        limiter_pace_from(limiter, pace, until_ns);
+}
+
+static int64_t limiter_backoff(struct limiter *limiter)
+{
+    int64_t wait_ns = backoff_delay(&limiter->backoff, limiter->cuts);
+    return wait_ns > LIMITER_CLOSED_LEAST ? wait_ns : LIMITER_CLOSED_LEAST;
 }
 
 static void limiter_cut(struct limiter *limiter, int64_t retry_after_ns, int64_t now_ns)
 {
-    double sent = limiter_measured(limiter, now_ns), now_rate = limiter_rate_at(limiter, now_ns);
-    double pace = limiter_least(sent, now_rate) / 2, above = LIMITER_FREE_FACTOR * sent;
-    limiter->cuts = now_ns - limiter->cut_ns < LIMITER_CALM_AFTER ? limiter->cuts + 1 : 1;
+    double sent = limiter_measured(limiter, now_ns), rate = limiter_rate_at(limiter, now_ns);
+    if (rate > 0 && rate < sent)
+        sent = rate;
+    /* Calm is counted from when calls were granted again: having been closed for long proves nothing. */
+    bool calm = now_ns - limiter->closed_ns >= LIMITER_CALM_AFTER;
+    limiter->cuts = calm ? 1 : limiter->cuts + 1;
     limiter->cut_ns = now_ns;
-    if (!retry_after_ns) {
-        int64_t wait_ns = backoff_delay(&limiter->backoff, limiter->cuts);
-        limiter_close_until(
-            limiter, now_ns + (wait_ns > LIMITER_CLOSED_LEAST ? wait_ns : LIMITER_CLOSED_LEAST));
-    }
+    limiter->highest = calm || sent > limiter->highest ? sent : limiter->highest;
+    limiter_close_until(
+        limiter, now_ns + (retry_after_ns ? retry_after_ns : limiter_backoff(limiter)), now_ns);
+    double pace = sent / 2, above = LIMITER_FREE_FACTOR * limiter->highest;
     limiter_set_pace(limiter, pace > LIMITER_PACE_LEAST ? pace : LIMITER_PACE_LEAST, LIMITER_GROWTH_AFTER_429,
         above > LIMITER_FREE_ABOVE ? above : LIMITER_FREE_ABOVE, now_ns);
 }
@@ -169,10 +200,10 @@ int64_t limiter_take(struct limiter *limiter, int64_t now_ns)
 void limiter_throttled(struct limiter *limiter, int64_t asked_ns, int64_t retry_after_ns, int64_t now_ns)
 {
     pthread_mutex_lock(&limiter->mutex);
-    if (retry_after_ns)
-        limiter_close_until(limiter, now_ns + retry_after_ns);
     if (!limiter->cuts || asked_ns >= limiter->cut_ns)
         limiter_cut(limiter, retry_after_ns, now_ns);
+    else if (retry_after_ns)
+        limiter_close_until(limiter, now_ns + retry_after_ns, now_ns);
     pthread_mutex_unlock(&limiter->mutex);
 }
 

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -153,6 +154,113 @@ static void limiter_takes_echoes_for_one_cut(void **state)
     limiter_free(limiter);
 }
 
+/* One call each gap_ns. */
+static void send_each(struct limiter *limiter, int64_t from_ns, int64_t until_ns, int64_t gap_ns)
+{
+    for (int64_t now = from_ns; now < until_ns; now += gap_ns)
+        assert_int_equal(limiter_take(limiter, now), 0);
+}
+
+static void limiter_does_not_speed_up_while_an_echo_keeps_it_closed(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(0);
+    send_each(limiter, NOW, NOW + 3 * CLOCK_S, 2 * CLOCK_MS);
+    int64_t now = NOW + 3 * CLOCK_S, open = now + 2 * CLOCK_S + 60 * CLOCK_S;
+    limiter_throttled(limiter, now - 1, CLOCK_S, now);
+    limiter_throttled(limiter, now - 1, 60 * CLOCK_S, now + 2 * CLOCK_S);
+    assert_true(limiter_take(limiter, open - 1) == open);
+    double pace = limiter_pace(limiter, open);
+    assert_true(pace > 250 && pace < 250 * 1.15);
+    assert_in_range(granted(limiter, open, open + CLOCK_S, 1, 0), 240, 310);
+    limiter_free(limiter);
+}
+
+static void limiter_halves_its_pace_when_throttled_soon_after_it_opens(void **state)
+{
+    (void)state;
+    static const int64_t after_ns[] = {0, CLOCK_MS, 10 * CLOCK_MS, 500 * CLOCK_MS, 1500 * CLOCK_MS};
+    for (size_t i = 0; i < sizeof after_ns / sizeof *after_ns; i++) {
+        struct limiter *limiter = limiter_new(0);
+        send_each(limiter, NOW, NOW + 3 * CLOCK_S, 2 * CLOCK_MS);
+        limiter_throttled(limiter, NOW + 3 * CLOCK_S - 1, 30 * CLOCK_S, NOW + 3 * CLOCK_S);
+        int64_t open = NOW + 33 * CLOCK_S, now = open + after_ns[i];
+        granted(limiter, open, now + 1, 1, 0);
+        limiter_throttled(limiter, now, CLOCK_S, now);
+        double pace = limiter_pace(limiter, now + CLOCK_S);
+        assert_true(pace > 115 && pace < 150);
+        limiter_free(limiter);
+    }
+}
+
+static void limiter_cuts_to_what_is_sent_where_less_is_sent_than_allowed(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(500);
+    send_each(limiter, NOW, NOW + 5 * CLOCK_S, 50 * CLOCK_MS);
+    limiter_throttled(limiter, NOW + 5 * CLOCK_S, CLOCK_S, NOW + 5 * CLOCK_S);
+    double pace = limiter_pace(limiter, NOW + 6 * CLOCK_S);
+    assert_true(pace > 9 && pace < 11);
+    limiter_free(limiter);
+
+    limiter = limiter_new(500);
+    limiter_take(limiter, NOW);
+    limiter_throttled(limiter, NOW, CLOCK_S, NOW + 10 * CLOCK_S);
+    pace = limiter_pace(limiter, NOW + 11 * CLOCK_S);
+    assert_true(pace > 0.999 && pace < 1.001);
+    limiter_free(limiter);
+}
+
+/* Whether some wait is longer than 1 s, the ceiling of the first, in as many rounds as make that all but
+ * certain; each after several cuts, and gap_ns after it has opened again. */
+static bool backs_off_further(int64_t retry_after_ns, int64_t gap_ns)
+{
+    bool longer = false;
+    for (int round = 0; round < 100; round++) {
+        struct limiter *limiter = limiter_new(0);
+        int64_t now = NOW;
+        for (int i = 0; i < 5; i++) {
+            limiter_throttled(limiter, now, retry_after_ns, now);
+            now += retry_after_ns + gap_ns;
+        }
+        limiter_throttled(limiter, now, 0, now);
+        int64_t wait = limiter_take(limiter, now) - now;
+        assert_true(wait >= 100 * CLOCK_MS && wait <= 30 * CLOCK_S);
+        longer |= wait > CLOCK_S;
+        limiter_free(limiter);
+    }
+    return longer;
+}
+
+static void limiter_starts_its_backoff_over_after_a_minute_of_growth_alone(void **state)
+{
+    (void)state;
+    assert_true(backs_off_further(CLOCK_S, 59 * CLOCK_S));
+    assert_false(backs_off_further(CLOCK_S, 60 * CLOCK_S));
+    /* Being closed for long is no minute of growth. */
+    assert_true(backs_off_further(600 * CLOCK_S, CLOCK_S));
+}
+
+static void limiter_frees_itself_far_above_what_was_ever_sent_alone(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(0);
+    send_each(limiter, NOW, NOW + 3 * CLOCK_S, CLOCK_MS);
+    int64_t now = NOW + 3 * CLOCK_S;
+    /* Again and again, so that what is sent goes down; 4 times 1000/s is what counts. */
+    for (int i = 0; i < 6; i++) {
+        limiter_throttled(limiter, now, CLOCK_S, now);
+        now += CLOCK_S;
+        granted(limiter, now, now + CLOCK_S, 1, 0);
+        now += CLOCK_S;
+    }
+    double highest = 0;
+    for (double pace; !isinf(pace = limiter_pace(limiter, now)); now += 10 * CLOCK_MS)
+        highest = pace;
+    assert_true(highest > 3900 && highest <= 4100);
+    limiter_free(limiter);
+}
+
 static void limiter_never_stands_still(void **state)
 {
     (void)state;
@@ -234,6 +342,11 @@ int main(void)
         cmocka_unit_test(limiter_goes_on_with_half_of_what_was_sent_and_speeds_up),
         cmocka_unit_test(limiter_speeds_up_to_the_set_rate_only),
         cmocka_unit_test(limiter_takes_echoes_for_one_cut),
+        cmocka_unit_test(limiter_does_not_speed_up_while_an_echo_keeps_it_closed),
+        cmocka_unit_test(limiter_halves_its_pace_when_throttled_soon_after_it_opens),
+        cmocka_unit_test(limiter_cuts_to_what_is_sent_where_less_is_sent_than_allowed),
+        cmocka_unit_test(limiter_starts_its_backoff_over_after_a_minute_of_growth_alone),
+        cmocka_unit_test(limiter_frees_itself_far_above_what_was_ever_sent_alone),
         cmocka_unit_test(limiter_never_stands_still),
         cmocka_unit_test(limiter_after_an_outage_starts_slowly_and_is_quick_soon),
         cmocka_unit_test(limiter_throttled_in_a_slow_start_grows_slowly),
