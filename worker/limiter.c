@@ -10,8 +10,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-/* How much of an unused or late grant is made up for; bounds a burst. */
-#define LIMITER_SLACK (50 * CLOCK_MS)
+/* What a burst is worth, and how late a caller may be at least without losing anything of its rate. */
+#define LIMITER_BURST (50 * CLOCK_MS)
+#define LIMITER_LATE (20 * CLOCK_MS)
 #define LIMITER_WINDOW CLOCK_S
 #define LIMITER_BACKOFF_BASE CLOCK_S
 #define LIMITER_BACKOFF_MAX (30 * CLOCK_S)
@@ -114,17 +115,26 @@ static double limiter_measured(struct limiter *limiter, int64_t now_ns)
     return (double)(limiter->granted + limiter->granted_before) * (double)CLOCK_S / (double)passed;
 }
 
+/* The next call's turn, whose distance to now_ns says how many are granted at once: a late caller's calls are
+ * made up for; one that comes after a pause finds a burst, and no trace of the pause. */
+static int64_t limiter_turn(const struct limiter *limiter, int64_t interval_ns, int64_t now_ns)
+{
+    int64_t burst_ns = LIMITER_BURST > interval_ns ? LIMITER_BURST - interval_ns : 0;
+    int64_t late_ns = burst_ns > LIMITER_LATE ? burst_ns : LIMITER_LATE;
+    return limiter->tat_ns < now_ns - late_ns ? now_ns - burst_ns : limiter->tat_ns;
+}
+
 static int64_t limiter_grant(struct limiter *limiter, int64_t now_ns)
 {
     if (now_ns < limiter->closed_ns)
         return limiter->closed_ns;
     double rate = limiter_rate_at(limiter, now_ns);
     if (rate > 0) {
-        if (limiter->tat_ns < now_ns - LIMITER_SLACK)
-            limiter->tat_ns = now_ns - LIMITER_SLACK;
-        if (limiter->tat_ns > now_ns)
-            return limiter->tat_ns;
-        limiter->tat_ns += (int64_t)((double)CLOCK_S / rate);
+        int64_t interval_ns = (int64_t)ceil((double)CLOCK_S / rate);
+        int64_t turn_ns = limiter_turn(limiter, interval_ns, now_ns);
+        if (turn_ns > now_ns)
+            return turn_ns;
+        limiter->tat_ns = turn_ns + interval_ns;
     }
     limiter_roll(limiter, now_ns);
     limiter->granted++;

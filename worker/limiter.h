@@ -12,7 +12,8 @@ struct limiter *limiter_new(int64_t calls_per_s);
 void limiter_free(struct limiter *limiter);
 
 /* Grants a call, which counts as made, and returns 0; or returns when to ask again, which is after now_ns.
- * Calls are granted one by one (GCRA), at most 50 ms' worth of them at once. */
+ * Calls are granted one by one (GCRA), after a pause 50 ms' worth of them at once, or one. One who asks again
+ * up to 20 ms late loses nothing of the rate. */
 int64_t limiter_take(struct limiter *limiter, int64_t now_ns);
 
 /* A call that was started at asked_ns was answered 429; retry_after_ns: least wait that was asked for, 0:

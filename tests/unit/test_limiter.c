@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -49,30 +50,95 @@ static void limiter_without_a_rate_grants_everything(void **state)
     limiter_free(NULL);
 }
 
+static const int rates[] = {1, 7, 100, 1000, 20000};
+#define RATES (sizeof rates / sizeof *rates)
+
 static void limiter_keeps_the_rate_within_a_hundredth(void **state)
 {
     (void)state;
-    static const int rates[] = {1, 7, 100, 1000, 20000};
-    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
+    for (size_t i = 0; i < RATES; i++)
         for (int callers = 1; callers <= 3; callers += 2)
             for (int64_t late = 0; late <= 20 * CLOCK_MS; late += 20 * CLOCK_MS) {
                 struct limiter *limiter = limiter_new(rates[i]);
-                granted(limiter, NOW, NOW + CLOCK_S, callers, late);
-                int count = granted(limiter, NOW + CLOCK_S, NOW + 101 * CLOCK_S, callers, late);
-                assert_in_range(count, rates[i] * 99, rates[i] * 101);
+                int64_t half_ns = CLOCK_S / rates[i] / 2; /* no grant stands at either end of the time */
+                int count = granted(limiter, NOW, NOW + 10 * CLOCK_S, callers, late);
+                assert_in_range(count, (rates[i] * 990 + 99) / 100, rates[i] * 1010 / 100);
+                count = granted(limiter, NOW + 10 * CLOCK_S, NOW + 20 * CLOCK_S - half_ns, callers, late);
+                assert_in_range(count, (rates[i] * 990 + 99) / 100, rates[i] * 1010 / 100);
                 limiter_free(limiter);
             }
+}
+
+/* A burst is what 50 ms are worth, or one call. */
+static int burst_of(int rate)
+{
+    return rate >= 40 ? rate / 20 : 1;
 }
 
 static void limiter_saves_up_no_more_than_a_moment(void **state)
 {
     (void)state;
-    struct limiter *limiter = limiter_new(1000);
-    granted(limiter, NOW, NOW + CLOCK_S, 1, 0);
-    int burst = 0;
-    while (!limiter_take(limiter, NOW + 100 * CLOCK_S))
-        burst++;
-    assert_in_range(burst, 1, 51);
+    for (size_t i = 0; i < RATES; i++) {
+        struct limiter *limiter = limiter_new(rates[i]);
+        for (int64_t now = NOW; now < NOW + 1000 * CLOCK_S; now += 100 * CLOCK_S) {
+            int burst = 0;
+            while (!limiter_take(limiter, now))
+                burst++;
+            assert_int_equal(burst, burst_of(rates[i]));
+        }
+        limiter_free(limiter);
+    }
+}
+
+enum { GRANTS = 300000 };
+
+/* Calls at times with pauses of all lengths between them, to find the windows that hold the most. */
+static size_t grants_at_random(struct limiter *limiter, int64_t *times, int64_t until_ns)
+{
+    static const int64_t pauses_ns[] = {
+        CLOCK_MS / 1000, CLOCK_MS, 19 * CLOCK_MS, 49 * CLOCK_MS, 51 * CLOCK_MS, 300 * CLOCK_MS, 2 * CLOCK_S};
+    unsigned random = 1;
+    size_t count = 0;
+    for (int64_t now = NOW; now < until_ns && count < GRANTS;) {
+        int64_t due = limiter_take(limiter, now);
+        if (!due) {
+            times[count++] = now;
+            continue;
+        }
+        random = random * 1103515245 + 12345;
+        now = due + ((random >> 16) % 3 ? 0 : pauses_ns[(random >> 20) % 7]);
+    }
+    return count;
+}
+
+static void limiter_grants_no_more_than_rate_and_burst_in_any_window(void **state)
+{
+    (void)state;
+    int64_t *times = calloc(GRANTS, sizeof *times);
+    assert_non_null(times);
+    for (size_t i = 0; i < RATES; i++) {
+        struct limiter *limiter = limiter_new(rates[i]);
+        size_t count = grants_at_random(limiter, times, NOW + 2000 * CLOCK_S);
+        assert_true(count > 200);
+        /* Grant n is the last of n - a + 1 grants since grant a, for each a before it. */
+        double rate = rates[i], least = 0, late = rate * 0.02;
+        double burst = rate * 0.05 > 1 + late ? rate * 0.05 : 1 + late;
+        for (size_t n = 0; n < count; n++) {
+            double beyond = (double)n - (double)(times[n] - NOW) * 1e-9 * rate;
+            least = n == 0 || beyond < least ? beyond : least;
+            assert_true(beyond - least + 1 <= burst + 1e-3);
+        }
+        limiter_free(limiter);
+    }
+    free(times);
+}
+
+static void limiter_does_not_exceed_a_rate_that_is_no_part_of_a_second(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(30000);
+    int count = granted(limiter, NOW, NOW + 100 * CLOCK_S, 1, 0);
+    assert_in_range(count, 2997000, 3000000 + 1500);
     limiter_free(limiter);
 }
 
@@ -337,6 +403,8 @@ int main(void)
         cmocka_unit_test(limiter_without_a_rate_grants_everything),
         cmocka_unit_test(limiter_keeps_the_rate_within_a_hundredth),
         cmocka_unit_test(limiter_saves_up_no_more_than_a_moment),
+        cmocka_unit_test(limiter_grants_no_more_than_rate_and_burst_in_any_window),
+        cmocka_unit_test(limiter_does_not_exceed_a_rate_that_is_no_part_of_a_second),
         cmocka_unit_test(limiter_grants_nothing_until_retry_after_is_over),
         cmocka_unit_test(limiter_without_retry_after_backs_off),
         cmocka_unit_test(limiter_goes_on_with_half_of_what_was_sent_and_speeds_up),
