@@ -1,5 +1,5 @@
-/* The rate limiter of the process. Any thread; everything is under its mutex, which is held for less than a
- * microsecond. */
+/* The rate limiter of the process. Any thread. Its state is under its mutex, which is held for less than a
+ * microsecond; with nothing to limit, calls are only counted, and the mutex is taken once a second. */
 #include "worker/limiter.h"
 
 #include "common/backoff.h"
@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -29,6 +30,11 @@
 #define LIMITER_FREE_ABOVE_AFTER_OUTAGE 50000.0
 
 struct limiter {
+    /* Read and counted without the mutex; relaxed, since a call granted a moment late or counted in the next
+     * window does no harm. */
+    _Atomic int64_t free_until_ns; /* calls need no leave before then: the end of the window; 0: they do */
+    _Atomic int64_t granted;       /* calls, in this window */
+
     pthread_mutex_t mutex;
     double rate;       /* calls a second; 0: none set */
     int64_t tat_ns;    /* the next call's theoretical arrival time (ITU-T I.371, GCRA) */
@@ -44,9 +50,9 @@ struct limiter {
     int64_t cut_ns;
     double highest; /* calls a second measured at those cuts */
 
-    /* calls granted in this window and in the one before, and since when those are */
+    /* when this window began and the one before, and the calls granted in that one */
     int64_t window_ns, before_ns;
-    int64_t granted, granted_before;
+    int64_t granted_before;
 };
 
 struct limiter *limiter_new(int64_t calls_per_s)
@@ -66,6 +72,11 @@ void limiter_free(struct limiter *limiter)
         return;
     pthread_mutex_destroy(&limiter->mutex);
     free(limiter);
+}
+
+static void limiter_count(struct limiter *limiter)
+{
+    atomic_fetch_add_explicit(&limiter->granted, 1, memory_order_relaxed);
 }
 
 /* All below: the mutex is held. */
@@ -101,8 +112,8 @@ static void limiter_roll(struct limiter *limiter, int64_t now_ns)
     int64_t passed = now_ns - limiter->window_ns;
     if (passed < LIMITER_WINDOW)
         return;
-    limiter->granted_before = passed < 2 * LIMITER_WINDOW ? limiter->granted : 0;
-    limiter->granted = 0;
+    int64_t granted = atomic_exchange_explicit(&limiter->granted, 0, memory_order_relaxed);
+    limiter->granted_before = passed < 2 * LIMITER_WINDOW ? granted : 0;
     limiter->window_ns = now_ns - passed % LIMITER_WINDOW;
     limiter->before_ns = limiter->window_ns - LIMITER_WINDOW;
 }
@@ -112,7 +123,8 @@ static double limiter_measured(struct limiter *limiter, int64_t now_ns)
 {
     limiter_roll(limiter, now_ns);
     int64_t passed = now_ns > limiter->before_ns ? now_ns - limiter->before_ns : 1;
-    return (double)(limiter->granted + limiter->granted_before) * (double)CLOCK_S / (double)passed;
+    int64_t granted = atomic_load_explicit(&limiter->granted, memory_order_relaxed) + limiter->granted_before;
+    return (double)granted * (double)CLOCK_S / (double)passed;
 }
 
 /* The next call's turn, whose distance to now_ns says how many are granted at once: a late caller's calls are
@@ -137,7 +149,10 @@ static int64_t limiter_grant(struct limiter *limiter, int64_t now_ns)
         limiter->tat_ns = turn_ns + interval_ns;
     }
     limiter_roll(limiter, now_ns);
-    limiter->granted++;
+    if (rate <= 0)
+        atomic_store_explicit(
+            &limiter->free_until_ns, limiter->window_ns + LIMITER_WINDOW, memory_order_relaxed);
+    limiter_count(limiter);
     return 0;
 }
 
@@ -151,8 +166,9 @@ static void limiter_pace_from(struct limiter *limiter, double pace, int64_t from
         limiter->tat_ns = from_ns;
     limiter->window_ns = from_ns;
     limiter->before_ns = from_ns;
-    limiter->granted = 0;
     limiter->granted_before = 0;
+    atomic_store_explicit(&limiter->granted, 0, memory_order_relaxed);
+    atomic_store_explicit(&limiter->free_until_ns, 0, memory_order_relaxed);
 }
 
 static void limiter_set_pace(
@@ -170,6 +186,7 @@ static void limiter_close_until(struct limiter *limiter, int64_t until_ns, int64
         return;
     double pace = limiter_pace_at(limiter, now_ns);
     limiter->closed_ns = until_ns;
+    atomic_store_explicit(&limiter->free_until_ns, 0, memory_order_relaxed);
     if (pace > 0)
         limiter_pace_from(limiter, pace, until_ns);
 }
@@ -201,6 +218,10 @@ static void limiter_cut(struct limiter *limiter, int64_t retry_after_ns, int64_t
 
 int64_t limiter_take(struct limiter *limiter, int64_t now_ns)
 {
+    if (now_ns < atomic_load_explicit(&limiter->free_until_ns, memory_order_relaxed)) {
+        limiter_count(limiter);
+        return 0;
+    }
     pthread_mutex_lock(&limiter->mutex);
     int64_t due_ns = limiter_grant(limiter, now_ns);
     pthread_mutex_unlock(&limiter->mutex);
@@ -237,4 +258,12 @@ double limiter_pace(struct limiter *limiter, int64_t now_ns)
     if (closed)
         return 0;
     return rate > 0 ? rate : INFINITY;
+}
+
+int64_t limiter_closed_until_ns(struct limiter *limiter, int64_t now_ns)
+{
+    pthread_mutex_lock(&limiter->mutex);
+    int64_t closed_ns = limiter->closed_ns;
+    pthread_mutex_unlock(&limiter->mutex);
+    return closed_ns > now_ns ? closed_ns : 0;
 }

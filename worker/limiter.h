@@ -26,5 +26,7 @@ void limiter_slow_start(struct limiter *limiter, int64_t now_ns);
 
 /* Calls a second that are granted at present: 0 while none is, INFINITY for as many as are asked for. */
 double limiter_pace(struct limiter *limiter, int64_t now_ns);
+/* Until when no call is granted; 0: calls are. */
+int64_t limiter_closed_until_ns(struct limiter *limiter, int64_t now_ns);
 
 #endif

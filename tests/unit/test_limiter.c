@@ -236,6 +236,8 @@ static void limiter_does_not_speed_up_while_an_echo_keeps_it_closed(void **state
     limiter_throttled(limiter, now - 1, CLOCK_S, now);
     limiter_throttled(limiter, now - 1, 60 * CLOCK_S, now + 2 * CLOCK_S);
     assert_true(limiter_take(limiter, open - 1) == open);
+    assert_true(limiter_closed_until_ns(limiter, open - 1) == open);
+    assert_true(limiter_closed_until_ns(limiter, open) == 0);
     double pace = limiter_pace(limiter, open);
     assert_true(pace > 250 && pace < 250 * 1.15);
     assert_in_range(granted(limiter, open, open + CLOCK_S, 1, 0), 240, 310);
@@ -368,23 +370,69 @@ static void limiter_throttled_in_a_slow_start_grows_slowly(void **state)
     limiter_free(limiter);
 }
 
+static void limiter_lets_20000_events_through_within_12_seconds_of_an_outage(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(0);
+    limiter_slow_start(limiter, NOW);
+    assert_true(granted(limiter, NOW, NOW + 12 * CLOCK_S, 3, 0) > 20000);
+    limiter_free(limiter);
+}
+
+static void limiter_after_an_outage_doubles_up_to_the_set_rate_only(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(1000);
+    limiter_slow_start(limiter, NOW);
+    for (int s = 0; s <= 4; s++) {
+        double pace = limiter_pace(limiter, NOW + s * CLOCK_S);
+        assert_true(pace > (50 << s) - 0.01 && pace < (50 << s) + 0.01);
+    }
+    double pace = limiter_pace(limiter, NOW + 5 * CLOCK_S);
+    assert_true(pace > 999.9 && pace < 1000.1);
+    limiter_free(limiter);
+
+    limiter = limiter_new(20);
+    limiter_slow_start(limiter, NOW);
+    pace = limiter_pace(limiter, NOW);
+    assert_true(pace > 19.9 && pace < 20.1);
+    limiter_free(limiter);
+}
+
+static void limiter_that_is_free_again_is_limited_again(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(0);
+    for (int64_t now = NOW; now < NOW + 1000 * CLOCK_S; now += 200 * CLOCK_S) {
+        send_each(limiter, now, now + 3 * CLOCK_S, CLOCK_MS);
+        assert_true(isinf(limiter_pace(limiter, now + 3 * CLOCK_S)));
+        int64_t cut = now + 3 * CLOCK_S, open = cut + CLOCK_S;
+        limiter_throttled(limiter, cut - 1, CLOCK_S, cut);
+        assert_true(limiter_take(limiter, cut) == open);
+        double pace = limiter_pace(limiter, open);
+        assert_true(pace > 490 && pace < 510);
+    }
+    limiter_free(limiter);
+}
+
 #define THREADS 4
+#define HAMMERED (CLOCK_S / 2)
 
 static void *hammer(void *context)
 {
     intptr_t count = 0;
-    int64_t end = clock_ns() + CLOCK_S / 2;
+    int64_t end = clock_ns() + HAMMERED;
     for (int64_t now; (now = clock_ns()) < end;)
         count += !limiter_take(context, now);
     return (void *)count;
 }
 
-static void limiter_is_shared_by_threads(void **state)
+/* Calls granted to all threads; elapsed_ns: how long they took at the most. */
+static intptr_t hammered(struct limiter *limiter, int64_t *elapsed_ns)
 {
-    (void)state;
-    struct limiter *limiter = limiter_new(2000);
     pthread_t threads[THREADS];
     intptr_t sum = 0;
+    int64_t start = clock_ns();
     for (int i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, hammer, limiter), 0);
     for (int i = 0; i < THREADS; i++) {
@@ -392,8 +440,41 @@ static void limiter_is_shared_by_threads(void **state)
         pthread_join(threads[i], &count);
         sum += (intptr_t)count;
     }
-    /* Half a second's worth, and what the threads' start and the burst add to it. */
-    assert_in_range(sum, 100, 2500);
+    *elapsed_ns = clock_ns() - start;
+    return sum;
+}
+
+static void limiter_shared_by_threads_stays_within_the_rate(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(2000);
+    int64_t elapsed;
+    intptr_t sum = hammered(limiter, &elapsed);
+    int64_t most = 2000 * elapsed / CLOCK_S + 100 + 1;
+    /* How few depends on what else the machine does. */
+    assert_in_range(sum, 100, most);
+    limiter_free(limiter);
+}
+
+static void *throttle(void *context)
+{
+    int64_t end = clock_ns() + HAMMERED / 2;
+    for (int64_t now; (now = clock_ns()) < end;)
+        limiter_pace(context, now);
+    limiter_throttled(context, clock_ns(), 10 * CLOCK_S, clock_ns());
+    return NULL;
+}
+
+static void limiter_without_a_rate_is_closed_for_all_threads_by_one(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(0);
+    pthread_t thread;
+    int64_t elapsed;
+    assert_int_equal(pthread_create(&thread, NULL, throttle, limiter), 0);
+    assert_true(hammered(limiter, &elapsed) > 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(limiter_take(limiter, clock_ns()) > 0);
     limiter_free(limiter);
 }
 
@@ -418,7 +499,11 @@ int main(void)
         cmocka_unit_test(limiter_never_stands_still),
         cmocka_unit_test(limiter_after_an_outage_starts_slowly_and_is_quick_soon),
         cmocka_unit_test(limiter_throttled_in_a_slow_start_grows_slowly),
-        cmocka_unit_test(limiter_is_shared_by_threads),
+        cmocka_unit_test(limiter_lets_20000_events_through_within_12_seconds_of_an_outage),
+        cmocka_unit_test(limiter_after_an_outage_doubles_up_to_the_set_rate_only),
+        cmocka_unit_test(limiter_that_is_free_again_is_limited_again),
+        cmocka_unit_test(limiter_shared_by_threads_stays_within_the_rate),
+        cmocka_unit_test(limiter_without_a_rate_is_closed_for_all_threads_by_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
