@@ -14,17 +14,20 @@ void breaker_init(struct breaker *breaker)
     backoff_init(&breaker->backoff, BREAKER_PROBE_FIRST, BREAKER_PROBE_MAX);
 }
 
-bool breaker_take(struct breaker *breaker, int64_t now_ns, bool *probe)
+int64_t breaker_due_ns(const struct breaker *breaker, bool fresh)
 {
-    *probe = breaker->state == BREAKER_OPEN && now_ns >= breaker->probe_ns;
+    if (breaker->state != BREAKER_OPEN)
+        return CLOCK_NEVER;
+    int64_t soon_ns = breaker->opened_ns + BREAKER_PROBE_FIRST;
+    return fresh || breaker->probe_ns < soon_ns ? breaker->probe_ns : soon_ns;
+}
+
+bool breaker_take(struct breaker *breaker, bool fresh, int64_t now_ns, bool *probe)
+{
+    *probe = now_ns >= breaker_due_ns(breaker, fresh);
     if (*probe)
         breaker->state = BREAKER_HALF_OPEN;
     return *probe || breaker->state == BREAKER_CLOSED;
-}
-
-int64_t breaker_due_ns(const struct breaker *breaker)
-{
-    return breaker->state == BREAKER_OPEN ? breaker->probe_ns : CLOCK_NEVER;
 }
 
 bool breaker_closed(const struct breaker *breaker)
@@ -46,19 +49,20 @@ enum breaker_change breaker_succeeded(struct breaker *breaker, int64_t now_ns)
 static void breaker_open(struct breaker *breaker, int64_t now_ns)
 {
     breaker->openings++;
+    breaker->opened_ns = now_ns;
     int64_t half = backoff_ceiling(&breaker->backoff, breaker->openings) / 2;
     breaker->probe_ns = now_ns + half + backoff_delay(&breaker->backoff, breaker->openings) / 2;
     breaker->state = BREAKER_OPEN;
 }
 
-enum breaker_change breaker_failed(struct breaker *breaker, bool probe, int64_t now_ns)
+enum breaker_change breaker_failed(struct breaker *breaker, enum breaker_call call, int64_t now_ns)
 {
     if (breaker->state != BREAKER_CLOSED) {
-        if (probe && breaker->state == BREAKER_HALF_OPEN)
+        if (call == BREAKER_CALL_PROBE && breaker->state == BREAKER_HALF_OPEN)
             breaker_open(breaker, now_ns);
         return BREAKER_SAME;
     }
-    if (++breaker->failures < BREAKER_FAILURES)
+    if (call != BREAKER_CALL_FIRST || ++breaker->failures < BREAKER_FAILURES)
         return BREAKER_SAME;
     if (!breaker->closed_ns || now_ns - breaker->closed_ns >= BREAKER_STEADY_AFTER)
         breaker->openings = 0;

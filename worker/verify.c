@@ -17,6 +17,7 @@ struct verify {
     struct health_part *health;
     struct metrics *metrics;
     struct breaker breaker;
+    bool fresh;                  /* while suspended: some job on ready has not failed yet */
     int64_t granted_ns;          /* the limiter is to be asked again then; 0: it last granted a call */
     certification_fields fields; /* to keep */
     char url[URL_SIZE];          /* ".../certifications/", then the imp_uid of the call being started */
@@ -63,7 +64,7 @@ static void verify_circuit_opened(struct verify *verify, const struct job *job)
 {
     metrics_add(verify->metrics, METRIC_OUTAGES, 1);
     metrics_set(verify->metrics, METRIC_CIRCUIT_OPEN, 1);
-    health_fail(verify->health, "the circuit is open: %d calls in a row failed, the last with %s; probing",
+    health_fail(verify->health, "the circuit is open: %d events in a row failed, the last with %s; probing",
         BREAKER_FAILURES, job->verdict.error);
 }
 
@@ -75,11 +76,18 @@ static void verify_circuit_closed(struct verify *verify, int64_t now_ns)
     health_ok(verify->health);
 }
 
+static enum breaker_call verify_call(const struct job *job)
+{
+    if (job->probe)
+        return BREAKER_CALL_PROBE;
+    return job->attempts ? BREAKER_CALL_REPEATED : BREAKER_CALL_FIRST;
+}
+
 /* A service that answers anything sensible, a refusal included, is there. */
 static void verify_tell_breaker(struct verify *verify, struct job *job, int64_t now_ns)
 {
     bool failed = job->verdict.outcome == OUTCOME_RETRY, suspended = verify_suspended(verify);
-    enum breaker_change change = failed ? breaker_failed(&verify->breaker, job->probe, now_ns)
+    enum breaker_change change = failed ? breaker_failed(&verify->breaker, verify_call(job), now_ns)
                                         : breaker_succeeded(&verify->breaker, now_ns);
     if (failed && suspended && !job->probe)
         job->verdict.outcome = OUTCOME_OUTAGE;
@@ -138,14 +146,29 @@ static void verify_start_one(struct verify *verify, struct job_list *ready, stru
 static bool verify_may_start(struct verify *verify, struct job *job, int64_t now_ns)
 {
     verify->granted_ns = 0;
-    if (verify_suspended(verify) && breaker_due_ns(&verify->breaker) > now_ns)
+    if (verify_suspended(verify) && breaker_due_ns(&verify->breaker, verify->fresh) > now_ns)
         return false;
     verify->granted_ns = limiter_take(verify->limiter, now_ns);
-    if (verify->granted_ns || !breaker_take(&verify->breaker, now_ns, &job->probe))
+    if (verify->granted_ns || !breaker_take(&verify->breaker, verify->fresh, now_ns, &job->probe))
         return false;
     if (job->probe)
         metrics_add(verify->metrics, METRIC_PROBES, 1);
     return true;
+}
+
+/* In an outage, the job that has failed least: a probe with one that is at fault itself would tell nothing.
+ */
+static struct job *verify_next(struct verify *verify, const struct job_list *ready)
+{
+    struct job *next = TAILQ_FIRST(ready), *job;
+    if (!next || !verify_suspended(verify))
+        return next;
+    TAILQ_FOREACH (job, ready, link) {
+        if (job->attempts < next->attempts)
+            next = job;
+    }
+    verify->fresh = !next->attempts;
+    return next;
 }
 
 void verify_start(struct verify *verify, struct job_list *ready, int64_t now_ns)
@@ -154,13 +177,13 @@ void verify_start(struct verify *verify, struct job_list *ready, int64_t now_ns)
     verify->granted_ns = 0;
     if (!token_value(verify->token, now_ns))
         return;
-    while ((job = TAILQ_FIRST(ready)) && verify_may_start(verify, job, now_ns))
+    while ((job = verify_next(verify, ready)) && verify_may_start(verify, job, now_ns))
         verify_start_one(verify, ready, job, now_ns);
 }
 
 int64_t verify_due_ns(const struct verify *verify)
 {
-    int64_t probe_ns = verify_suspended(verify) ? breaker_due_ns(&verify->breaker) : 0;
+    int64_t probe_ns = verify_suspended(verify) ? breaker_due_ns(&verify->breaker, verify->fresh) : 0;
     int64_t due_ns = verify->granted_ns > probe_ns ? verify->granted_ns : probe_ns;
     return due_ns ? due_ns : CLOCK_NEVER;
 }
@@ -168,7 +191,7 @@ int64_t verify_due_ns(const struct verify *verify)
 bool verify_opens_before(const struct verify *verify, int64_t until_ns)
 {
     if (verify_suspended(verify))
-        return breaker_due_ns(&verify->breaker) < until_ns;
+        return breaker_due_ns(&verify->breaker, verify->fresh) < until_ns;
     return !verify->granted_ns || verify->granted_ns < until_ns;
 }
 
