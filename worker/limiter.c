@@ -228,14 +228,16 @@ int64_t limiter_take(struct limiter *limiter, int64_t now_ns)
     return due_ns;
 }
 
-void limiter_throttled(struct limiter *limiter, int64_t asked_ns, int64_t retry_after_ns, int64_t now_ns)
+bool limiter_throttled(struct limiter *limiter, int64_t asked_ns, int64_t retry_after_ns, int64_t now_ns)
 {
     pthread_mutex_lock(&limiter->mutex);
-    if (!limiter->cuts || asked_ns >= limiter->cut_ns)
+    bool cut = !limiter->cuts || asked_ns >= limiter->cut_ns;
+    if (cut)
         limiter_cut(limiter, retry_after_ns, now_ns);
     else if (retry_after_ns)
         limiter_close_until(limiter, now_ns + retry_after_ns, now_ns);
     pthread_mutex_unlock(&limiter->mutex);
+    return cut;
 }
 
 /* Workers find out one after the other, and the first of them counts. */

@@ -1,6 +1,7 @@
 #ifndef IMPCERT_WORKER_LIMITER_H
 #define IMPCERT_WORKER_LIMITER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* How fast the process may call Iamport, all workers together: the set rate, and below it the pace that
@@ -20,7 +21,7 @@ int64_t limiter_take(struct limiter *limiter, int64_t now_ns);
  * none was. No call is granted for that long, or for a backoff, and then half of what was being sent, growing
  * by a tenth each second. Answers to calls from before the last such cut are its echo, and only their
  * retry_after_ns counts. */
-void limiter_throttled(struct limiter *limiter, int64_t asked_ns, int64_t retry_after_ns, int64_t now_ns);
+bool limiter_throttled(struct limiter *limiter, int64_t asked_ns, int64_t retry_after_ns, int64_t now_ns);
 /* An outage is over: grants few calls at first, twice as many each second. */
 void limiter_slow_start(struct limiter *limiter, int64_t now_ns);
 

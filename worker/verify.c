@@ -3,6 +3,7 @@
 #include "worker/verify.h"
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "worker/breaker.h"
 
 #include <stdlib.h>
@@ -104,8 +105,9 @@ static void verify_judge(struct verify *verify, struct job *job, const struct an
     if (answer->transport == TRANSPORT_ANSWERED && job->verdict.outcome != OUTCOME_UNAUTHORIZED)
         token_worked(verify->token, job->token_serial);
     verify_tell_breaker(verify, job, now_ns);
-    if (job->verdict.outcome == OUTCOME_THROTTLED)
-        limiter_throttled(verify->limiter, job->asked_ns, job->verdict.retry_after_s * CLOCK_S, now_ns);
+    if (job->verdict.outcome == OUTCOME_THROTTLED &&
+        limiter_throttled(verify->limiter, job->asked_ns, job->verdict.retry_after_s * CLOCK_S, now_ns))
+        log_warn("slowed down by HTTP 429", LOG_NUMBER("retry_after_s", job->verdict.retry_after_s));
     job->probe = false;
 }
 
