@@ -559,13 +559,18 @@ static struct partition *intake_restart(struct intake *intake, struct partition 
     return intake->last;
 }
 
-/* The record as a job whose offset is begun; NULL when out of memory, which is fatal. */
+/* The record as a job whose offset is begun; NULL where it is finished already, or when out of memory, which
+ * is fatal. */
 static struct job *intake_begin(
     struct intake *intake, struct partition *partition, rd_kafka_message_t *message)
 {
     struct job *job = job_pool_take(intake->jobs);
-    if (!job || !job_set_record(job, message) || !offsets_begin(&partition->offsets, message->offset)) {
-        error_set(&intake->failure, "out of memory for a record of %zu bytes", message->len);
+    enum offsets_begun begun = OFFSETS_NO_MEMORY;
+    if (job && job_set_record(job, message))
+        begun = offsets_begin(&partition->offsets, message->offset);
+    if (begun != OFFSETS_BEGUN) {
+        if (begun == OFFSETS_NO_MEMORY)
+            error_set(&intake->failure, "out of memory for a record of %zu bytes", message->len);
         if (job)
             job_pool_give(intake->jobs, job);
         return NULL;

@@ -56,7 +56,7 @@ static struct partition *find(const struct assignment *assignment, int32_t id)
 static void begin(struct partition *partition, int64_t first, int64_t last)
 {
     for (int64_t offset = first; offset <= last; offset++)
-        assert_true(offsets_begin(&partition->offsets, offset));
+        assert_int_equal(offsets_begin(&partition->offsets, offset), OFFSETS_BEGUN);
 }
 
 static void end(struct assignment *assignment, struct partition *partition, int64_t first, int64_t last)
