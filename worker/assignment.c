@@ -1,13 +1,21 @@
 /* The partitions of one worker. Loop thread. */
 #include "worker/assignment.h"
 
+#include "worker/completions.h"
+
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* What all metadata of one commit may come to: the broker writes a commit as one batch, which may have 1 MiB
+ * by default (offsets topic, max.message.bytes). */
+enum { ASSIGNMENT_METADATA_SUM = 512 * 1024 };
 
 void assignment_init(struct assignment *assignment)
 {
     TAILQ_INIT(&assignment->partitions);
     assignment->held = 0;
+    assignment->metadata_max = COMPLETIONS_TEXT_MAX;
 }
 
 static void assignment_free(struct assignment *assignment, struct partition *partition)
@@ -65,6 +73,15 @@ static void partition_gone(struct assignment *assignment, struct partition *part
     assignment->held--;
     if (!partition->offsets.in_flight)
         assignment_free(assignment, partition);
+}
+
+bool assignment_restore(struct partition *partition, const rd_kafka_topic_partition_t *committed)
+{
+    assert(partition->offsets.base < 0);
+    if (committed->err || !offsets_restore(&partition->offsets, committed->offset))
+        return true;
+    partition->committed = committed->offset;
+    return completions_decode(committed->metadata, committed->metadata_size, &partition->offsets);
 }
 
 struct partition *assignment_restart(struct assignment *assignment, struct partition *partition)
@@ -125,8 +142,9 @@ rd_kafka_topic_partition_list_t *assignment_list(const struct assignment *assign
 
 static bool partition_has_moved(const struct partition *partition)
 {
-    return partition->state != PARTITION_GONE && partition->offsets.base >= 0 &&
-           partition->offsets.base != partition->committed;
+    const struct offsets *offsets = &partition->offsets;
+    return partition->state != PARTITION_GONE && offsets->base >= 0 &&
+           (offsets->base != partition->committed || offsets->done != partition->committed_done);
 }
 
 bool assignment_has_moved(const struct assignment *assignment)
@@ -139,6 +157,20 @@ bool assignment_has_moved(const struct assignment *assignment)
     return false;
 }
 
+/* Without memory the position goes alone, which is as right. */
+static void partition_describe(
+    const struct partition *partition, rd_kafka_topic_partition_t *sent, size_t metadata_max)
+{
+    char text[COMPLETIONS_TEXT_MAX + 1];
+    size_t length = completions_encode(&partition->offsets, text, metadata_max + 1);
+    sent->offset = partition->offsets.base;
+    sent->metadata = length ? malloc(length) : NULL;
+    if (!sent->metadata)
+        return;
+    memcpy(sent->metadata, text, length);
+    sent->metadata_size = length;
+}
+
 rd_kafka_topic_partition_list_t *assignment_to_commit(struct assignment *assignment)
 {
     rd_kafka_topic_partition_list_t *list = NULL;
@@ -148,25 +180,40 @@ rd_kafka_topic_partition_list_t *assignment_to_commit(struct assignment *assignm
             continue;
         if (!list)
             list = rd_kafka_topic_partition_list_new((int)assignment->held);
-        rd_kafka_topic_partition_list_add(list, partition->topic, partition->id)->offset =
-            partition->offsets.base;
+        size_t share = ASSIGNMENT_METADATA_SUM / assignment->held;
+        partition_describe(partition,
+            rd_kafka_topic_partition_list_add(list, partition->topic, partition->id),
+            share < assignment->metadata_max ? share : assignment->metadata_max);
         partition->committed = partition->offsets.base;
+        partition->committed_done = partition->offsets.done;
     }
     return list;
+}
+
+static bool assignment_is_too_large(rd_kafka_resp_err_t error)
+{
+    return error == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE ||
+           error == RD_KAFKA_RESP_ERR_INVALID_COMMIT_OFFSET_SIZE;
 }
 
 rd_kafka_resp_err_t assignment_commit_answered(
     struct assignment *assignment, const rd_kafka_topic_partition_list_t *list, rd_kafka_resp_err_t result)
 {
     rd_kafka_resp_err_t last = result;
+    bool too_large = false;
     for (int i = 0; i < list->cnt; i++) {
         const rd_kafka_topic_partition_t *sent = &list->elems[i];
-        if (!result && !sent->err)
+        rd_kafka_resp_err_t error = sent->err ? sent->err : result;
+        if (!error)
             continue;
         struct partition *partition = assignment_find(assignment, sent->topic, sent->partition);
         if (partition)
             partition->committed = -1;
-        last = sent->err ? sent->err : result;
+        too_large = too_large || assignment_is_too_large(error);
+        last = error;
     }
+    /* A broker may be set to take less. Without its metadata a commit goes through in the end. */
+    if (too_large)
+        assignment->metadata_max /= 2;
     return last;
 }

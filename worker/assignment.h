@@ -24,10 +24,11 @@ struct partition {
     int32_t id;
     enum partition_state state;
     struct offsets offsets;
-    int tier;          /* whose topic it is of; TIER_MAIN: the main topic */
-    bool paused;       /* as librdkafka was told */
-    struct job *held;  /* the next record of a retry topic, which is not due yet; NULL: none */
-    int64_t committed; /* the position last sent to the broker; -1: none, or it failed */
+    int tier;                /* whose topic it is of; TIER_MAIN: the main topic */
+    bool paused;             /* as librdkafka was told */
+    struct job *held;        /* the next record of a retry topic, which is not due yet; NULL: none */
+    int64_t committed;       /* the position last sent to the broker; -1: none, or it failed */
+    uint64_t committed_done; /* offsets.done as it was then */
     TAILQ_ENTRY(partition) link;
 };
 
@@ -36,6 +37,7 @@ TAILQ_HEAD(partition_list, partition);
 struct assignment {
     struct partition_list partitions; /* in every state */
     size_t held;                      /* those not GONE */
+    size_t metadata_max;              /* the longest metadata of a partition that the broker is sent, bytes */
 };
 
 void assignment_init(struct assignment *assignment);
@@ -49,6 +51,10 @@ struct partition *assignment_find(const struct assignment *assignment, const cha
 /* Moves the held partitions of a list on to a later state. */
 void assignment_set(
     struct assignment *assignment, const rd_kafka_topic_partition_list_t *list, enum partition_state state);
+/* Takes up what the broker has for a partition of which nothing was begun: position and metadata, which count
+ * as sent. Without a position, or with an error, nothing is changed. Returns false where the metadata is of
+ * no use: only the position was taken up, and more work is repeated. */
+bool assignment_restore(struct partition *partition, const rd_kafka_topic_partition_t *committed);
 /* Puts a new struct partition in the place of one that is ASSIGNED, which is GONE from then on. NULL when out
  * of memory. */
 struct partition *assignment_restart(struct assignment *assignment, struct partition *partition);
@@ -62,13 +68,15 @@ void assignment_end(struct assignment *assignment, struct partition *partition, 
 /* The held partitions as a list for librdkafka; the caller owns it. NULL when out of memory or where there
  * are none. */
 rd_kafka_topic_partition_list_t *assignment_list(const struct assignment *assignment);
-/* Whether any position has moved since it was last sent. */
+/* Whether there is anything to commit: a position that has moved since it was last sent, or an offset beyond
+ * it that was finished since. */
 bool assignment_has_moved(const struct assignment *assignment);
-/* The positions that have moved since they were last sent, as a list to commit, noted as sent. NULL where
- * none has. */
+/* What is to be committed as a list, noted as sent: positions, with the offsets finished beyond them as their
+ * metadata. The caller owns it. NULL where there is nothing. */
 rd_kafka_topic_partition_list_t *assignment_to_commit(struct assignment *assignment);
 /* A commit of these was answered with result, and each of them with its own err: where either is an error,
- * the position counts as not sent. Returns the last error. */
+ * the position counts as not sent. Where the metadata was too large, less is sent from then on. Returns the
+ * last error. */
 rd_kafka_resp_err_t assignment_commit_answered(
     struct assignment *assignment, const rd_kafka_topic_partition_list_t *list, rd_kafka_resp_err_t result);
 
