@@ -213,6 +213,29 @@ static void intake_set_tiers(struct intake *intake, const rd_kafka_topic_partiti
     }
 }
 
+/* The partitions to assign, at their committed positions, with what earlier owners have finished beyond them
+ * taken up. Where that can't be had librdkafka finds the positions itself. */
+static rd_kafka_topic_partition_list_t *intake_restore(
+    struct intake *intake, const rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_topic_partition_list_t *committed = rd_kafka_topic_partition_list_copy(list);
+    rd_kafka_resp_err_t result =
+        list->cnt ? rd_kafka_committed(intake->consumer, committed, INTAKE_RESTORE_WITHIN_MS) : 0;
+    if (result != RD_KAFKA_RESP_ERR_NO_ERROR)
+        log_warn("committed positions not read: finished work may be repeated",
+            LOG_TEXT("error", rd_kafka_err2str(result)));
+    for (int i = 0; i < committed->cnt; i++) {
+        rd_kafka_topic_partition_t *one = &committed->elems[i];
+        struct partition *partition = assignment_find(&intake->assignment, one->topic, one->partition);
+        if (result != RD_KAFKA_RESP_ERR_NO_ERROR || one->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+            one->offset = RD_KAFKA_OFFSET_INVALID;
+        else if (partition && !assignment_restore(partition, one))
+            log_warn("a commit's metadata is of no use: finished work may be repeated",
+                LOG_TEXT("topic", one->topic), LOG_NUMBER("partition", one->partition));
+    }
+    return committed;
+}
+
 static void intake_on_assign(struct intake *intake, const rd_kafka_topic_partition_list_t *list)
 {
     log_info("partitions assigned", LOG_NUMBER("count", list->cnt));
@@ -222,7 +245,9 @@ static void intake_on_assign(struct intake *intake, const rd_kafka_topic_partiti
         error_set(&intake->failure, "out of memory for %d partitions", list->cnt);
     intake_set_tiers(intake, list);
     metrics_set(intake->metrics, METRIC_PARTITIONS, intake->assignment.held);
-    rd_kafka_error_t *error = rd_kafka_incremental_assign(intake->consumer, list);
+    rd_kafka_topic_partition_list_t *positions = intake_restore(intake, list);
+    rd_kafka_error_t *error = rd_kafka_incremental_assign(intake->consumer, positions);
+    rd_kafka_topic_partition_list_destroy(positions);
     if (error) {
         error_set(&intake->failure, "taking partitions: %s", rd_kafka_error_string(error));
         rd_kafka_error_destroy(error);

@@ -154,14 +154,20 @@ class Clients:
 
     def committed(self, group, topic):
         """{partition: committed offset}, with 0 where nothing is committed."""
+        return {tp.partition: max(tp.offset, 0) for tp in self._committed(group, topic)}
+
+    def metadata(self, group, topic):
+        """{partition: metadata of the commit}, with an empty text where nothing is committed."""
+        return {tp.partition: tp.metadata or "" for tp in self._committed(group, topic)}
+
+    def _committed(self, group, topic):
         from confluent_kafka import TopicPartition
 
         # A consumer that never joins: an AdminClient asking a broker that is not yet the coordinator crashes.
         consumer = self.consumer(**{"group.id": group})
         try:
             asked = [TopicPartition(topic, p) for p in self._partitions(topic)]
-            found = _patiently(lambda: consumer.committed(asked, timeout=DEADLINE))
-            return {tp.partition: max(tp.offset, 0) for tp in found}
+            return _patiently(lambda: consumer.committed(asked, timeout=DEADLINE))
         finally:
             consumer.close()
 

@@ -1,5 +1,6 @@
 """kill -9 of workers and of the broker under load: every event ends once, and nothing needs a hand."""
 
+import base64
 import json
 
 import pytest
@@ -32,6 +33,47 @@ def test_killed_workers_lose_nothing(flow, names, simulator_factory, worker, sho
     bound = kills * 2 * (64 + 64 * 50)
     report(f"{repeated} calls repeated after {kills} kills")
     assert repeated <= bound
+
+
+def finished_beyond(metadata):
+    """How many offsets a commit's metadata tells to be finished, where it has run lengths."""
+    if not metadata.startswith("1r:"):
+        return 0
+    text = metadata.removeprefix("1r:")
+    runs, run, shift = [], 0, 0
+    for byte in base64.b64decode(text + "=" * (-len(text) % 4))[4:]:
+        run |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            runs.append(run)
+            run = shift = 0
+    return sum(runs[1::2])
+
+
+@pytest.mark.parametrize("flow", [1], indirect=True)
+def test_what_was_finished_behind_a_slow_event_is_not_repeated(
+    flow, names, stack, simulator, worker, short_session, report
+):
+    simulator.faults([{"kind": "latency", "match": "slow", "latency": "30s"}])
+    wanted = imp_uids(20_000)
+    flow.publish(["slow_1", *wanted])
+    settings = {"IMPCERT_WORKERS": 1, "IMPCERT_TIMEOUT": "60s"} | short_session
+    one = worker(simulator, **settings)
+    wait_for(
+        lambda: finished_beyond(stack.kafka.metadata(names.group, names.topic)[0]) == 20_000,
+        60,
+        "a commit that tells of 20,000 finished events",
+    )
+    assert stack.kafka.committed(names.group, names.topic) == {0: 0}
+    one.kill()
+    simulator.faults([])
+    last = worker(simulator, **settings)
+    flow.wait_until_done(last)
+    flow.assert_ends(documents=["slow_1", *wanted])
+    calls = simulator.calls()
+    repeated = sum(calls[imp_uid] - 1 for imp_uid in wanted)
+    report(f"{repeated} of 20,000 finished events repeated after a kill")
+    assert repeated < 200
 
 
 def test_a_killed_broker_loses_nothing(flow, names, stack, simulator_factory, worker, report):
