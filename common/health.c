@@ -58,8 +58,10 @@ struct health_part *health_add(struct health *health, const char *name)
         return NULL;
     part->health = health;
     part->name = name;
+    pthread_mutex_lock(&health->mutex);
     part->next = health->parts;
     health->parts = part;
+    pthread_mutex_unlock(&health->mutex);
     return part;
 }
 

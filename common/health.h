@@ -15,8 +15,7 @@ struct health_part;
 struct health *health_new(void);
 void health_free(struct health *health);
 
-/* name is borrowed for ever, e.g. "kafka". Owned by health. NULL when out of memory. Thread: main, before the
- * others start. */
+/* name is borrowed for ever, e.g. "kafka". Owned by health. NULL when out of memory. Thread: any. */
 struct health_part *health_add(struct health *health, const char *name);
 
 /* Ready until it fails, for what can't be asked. Logs nothing. Thread: any. */
