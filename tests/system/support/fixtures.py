@@ -65,18 +65,20 @@ def simulator(simulator_factory):
 def worker(request, keeper, programs, names):
     """worker(simulator, IMPCERT_IN_FLIGHT=64, ...) starts a worker; None as a value takes a setting away.
 
-    There are no retry tiers unless a test sets them, so that what fails is a dead letter at once. A worker that the test left running gets SIGTERM and must then end with 0.
+    There are no retry tiers unless a test sets them, so that what fails is a dead letter at once. A worker that
+    the test left running gets SIGTERM and must then end with 0.
     """
     started = []
 
-    def start(simulator=None, **settings):
+    def start(simulator=None, wrapper=(), **settings):
         url = {"IAMPORT_URL": simulator.url} if simulator else {}
         own = {
             "IMPCERT_HTTP_LISTEN": "127.0.0.1:0",
             "IMPCERT_LOG_FORMAT": "json",
             "IMPCERT_RETRY_DELAYS": "",
         }
-        started.append(Worker(names.settings() | KEY_PAIR | url | own | keeper.environment() | settings))
+        all_settings = names.settings() | KEY_PAIR | url | own | keeper.environment() | settings
+        started.append(Worker(all_settings, wrapper))
         programs.append(started[-1])
         return started[-1]
 

@@ -13,8 +13,8 @@ SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*(?:\{.*\})?) (\S+)")
 
 
 class Worker(Program):
-    def __init__(self, settings):
-        super().__init__("impcert-worker", settings=settings)
+    def __init__(self, settings, wrapper=()):
+        super().__init__("impcert-worker", settings=settings, wrapper=wrapper)
         self._address = None
 
     def log(self, **fields):
