@@ -42,6 +42,8 @@ enum breaker_change breaker_succeeded(struct breaker *breaker, int64_t now_ns)
         return BREAKER_SAME;
     breaker->state = BREAKER_CLOSED;
     breaker->closed_ns = now_ns;
+    /* One step back: where probes succeed at once, opening again is cheap. */
+    breaker->openings--;
     return BREAKER_RECLOSED;
 }
 

@@ -291,6 +291,8 @@ void flow_turn(struct flow *flow)
     intake_turn(flow->intake, flow_room(flow, now), &flow->arrived, now);
     flow_move_jobs(flow, now);
     http_turn(flow->http, clock_ns());
+    if (!flow->in_flight)
+        verify_idle(flow->verify, now);
     metrics_set(flow->metrics, METRIC_IN_FLIGHT, flow->in_flight);
     metrics_set(flow->metrics, METRIC_WAITING, retry_count(flow->retry));
     metrics_set(flow->metrics, METRIC_STORING, store_count(flow->store));

@@ -551,6 +551,9 @@ static void intake_consumer_error(struct intake *intake, const rd_kafka_message_
 {
     const char *text = rd_kafka_message_errstr(message);
     switch (message->err) {
+    case RD_KAFKA_RESP_ERR__FATAL:
+        error_set(&intake->failure, "Kafka: %s", text);
+        break;
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
@@ -680,11 +683,11 @@ void intake_turn(struct intake *intake, size_t room, struct job_list *arrived, i
     if (!intake->subscribed && !intake->stopped && (!intake->topics || topics_checked(intake->topics)))
         intake_subscribe(intake);
     bool poll = intake_may_poll(intake, room, now_ns);
+    intake_sync_pauses(intake);
     size_t released = room ? intake_release_held(intake, room, arrived, now_ns) : 0;
     if (poll && (!room || released < room))
         intake_poll(intake, room - released, arrived, now_ns);
     intake_serve_revocation(intake, now_ns);
-    intake_sync_pauses(intake);
     if (now_ns >= intake->commit_due_ns)
         intake_send_commit(intake, now_ns);
 }

@@ -19,6 +19,7 @@ struct verify {
     struct metrics *metrics;
     struct breaker breaker;
     bool fresh;                  /* while suspended: some job on ready has not failed yet */
+    bool told;                   /* the circuit is told to be open */
     int64_t granted_ns;          /* the limiter is to be asked again then; 0: it last granted a call */
     certification_fields fields; /* to keep */
     char url[URL_SIZE];          /* ".../certifications/", then the imp_uid of the call being started */
@@ -61,19 +62,18 @@ void verify_close(struct verify *verify)
     free(verify);
 }
 
-static void verify_circuit_opened(struct verify *verify, const struct job *job)
+static void verify_tell_suspended(struct verify *verify, const char *reason)
 {
-    metrics_add(verify->metrics, METRIC_OUTAGES, 1);
     metrics_set(verify->metrics, METRIC_CIRCUIT_OPEN, 1);
+    verify->told = true;
     health_fail(verify->health, "the circuit is open: %d events in a row failed, the last with %s; probing",
-        BREAKER_FAILURES, job->verdict.error);
+        BREAKER_FAILURES, reason);
 }
 
-/* What waited must not come down on a service that has just recovered. */
-static void verify_circuit_closed(struct verify *verify, int64_t now_ns)
+static void verify_tell_fine(struct verify *verify)
 {
     metrics_set(verify->metrics, METRIC_CIRCUIT_OPEN, 0);
-    limiter_slow_start(verify->limiter, now_ns);
+    verify->told = false;
     health_ok(verify->health);
 }
 
@@ -93,9 +93,14 @@ static void verify_tell_breaker(struct verify *verify, struct job *job, int64_t 
     if (failed && suspended && !job->probe)
         job->verdict.outcome = OUTCOME_OUTAGE;
     if (change == BREAKER_OPENED)
-        verify_circuit_opened(verify, job);
-    else if (change == BREAKER_RECLOSED)
-        verify_circuit_closed(verify, now_ns);
+        metrics_add(verify->metrics, METRIC_OUTAGES, 1);
+    if (change == BREAKER_OPENED || (failed && job->probe && !verify->told))
+        verify_tell_suspended(verify, job->verdict.error);
+    if (change != BREAKER_RECLOSED)
+        return;
+    /* What waited must not come down on a service that has just recovered. */
+    limiter_slow_start(verify->limiter, now_ns);
+    verify_tell_fine(verify);
 }
 
 static void verify_judge(struct verify *verify, struct job *job, const struct answer *answer, int64_t now_ns)
@@ -158,15 +163,15 @@ static bool verify_may_start(struct verify *verify, struct job *job, int64_t now
     return true;
 }
 
-/* In an outage, the job that has failed least: a probe with one that is at fault itself would tell nothing.
- */
+/* In an outage, the job that has failed least, and of those the latest: a probe with one that is at fault
+ * itself would tell nothing, and those that came with the failed ones may be like them. */
 static struct job *verify_next(struct verify *verify, const struct job_list *ready)
 {
     struct job *next = TAILQ_FIRST(ready), *job;
     if (!next || !verify_suspended(verify))
         return next;
     TAILQ_FOREACH (job, ready, link) {
-        if (job->attempts < next->attempts)
+        if (job->attempts <= next->attempts)
             next = job;
     }
     verify->fresh = !next->attempts;
@@ -181,6 +186,12 @@ void verify_start(struct verify *verify, struct job_list *ready, int64_t now_ns)
         return;
     while ((job = verify_next(verify, ready)) && verify_may_start(verify, job, now_ns))
         verify_start_one(verify, ready, job, now_ns);
+}
+
+void verify_idle(struct verify *verify, int64_t now_ns)
+{
+    if (verify->told && breaker_due_ns(&verify->breaker, true) <= now_ns)
+        verify_tell_fine(verify);
 }
 
 int64_t verify_due_ns(const struct verify *verify)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from support import wait_for
-from support.flow import assert_documents, imp_uids
+from support.flow import assert_documents, event, imp_uids
 
 VALIDATOR = {"_id": {"$not": {"$regex": "^bad_"}}}
 
@@ -138,6 +138,62 @@ def test_a_frozen_mongodb_is_survived(flow, names, stack, simulator, worker):
     flow.wait_until_done(one)
     assert_documents(simulator, names.documents(), wanted)
     assert flow.letters() == []
+
+
+def test_a_mongodb_frozen_under_load_stores_each_once(flow, names, stack, simulator_factory, worker):
+    """As behind a cut network: writes whose answers never came may be done or not when they are repeated."""
+    simulator = simulator_factory("--latency", "20ms")
+    wanted = imp_uids(6000)
+    flow.publish(wanted)
+    uri = f"{stack.mongodb.uri}&socketTimeoutMS=1000"
+    one = worker(simulator, MONGODB_URI=uri, IMPCERT_WORKERS=2, IMPCERT_IN_FLIGHT=64)
+    flow.wait_for_documents(500)
+    stack.mongodb.pause()
+    try:
+        wait_for(lambda: one.metric("impcert_store_failures_total") >= 3, 60, "writes that came to nothing")
+        assert one.alive() and not one.ready()
+    finally:
+        stack.mongodb.resume()
+    flow.wait_until_done(one)
+    assert_documents(simulator, names.documents(), wanted)
+    assert flow.letters() == []
+    assert set(simulator.calls().values()) == {1}, "a failed store is repeated without a new verification"
+
+
+def test_a_primary_that_steps_down_under_load_loses_nothing(flow, names, stack, simulator_factory, worker):
+    simulator = simulator_factory("--latency", "20ms")
+    wanted, refused = imp_uids(6000), imp_uids(20, "refused")
+    flow.publish([*wanted[:3000], *refused, *wanted[3000:]])
+    one = worker(simulator, IMPCERT_WORKERS=2, IMPCERT_IN_FLIGHT=64)
+    for stored in (500, 2000):
+        flow.wait_for_documents(stored)
+        step_down(stack)
+    flow.wait_until_done(one)
+    one.wait_until_ready()
+    assert_documents(simulator, names.documents(), wanted)
+    flow.assert_ends(documents=wanted, letters=refused)
+    assert set(simulator.calls().values()) == {1}
+
+
+def step_down(stack):
+    """The only member of the set is no primary for two seconds."""
+    with stack.mongodb.client(directConnection=True) as client:
+        client.admin.command("replSetStepDown", 2, force=True)
+        assert not client.admin.command("hello")["isWritablePrimary"]
+
+
+def test_the_same_events_in_two_processes_are_one_document_each(flow, names, simulator_factory, worker):
+    """Inserted by one while the other inserts it, too: without keys, copies are on all partitions."""
+    simulator = simulator_factory("--latency", "20ms", "--jitter", "5ms")
+    wanted = imp_uids(500)
+    both = [worker(simulator, IMPCERT_WORKERS=2).wait_until_ready() for _ in range(2)]
+    wait_for(lambda: all(one.metric("impcert_partitions_assigned") >= 2 for one in both), 30, "a share for each")
+    flow.publish([(None, event(imp_uid)[1]) for imp_uid in wanted for _ in range(6)])
+    flow.wait_until_done(*both)
+    assert_documents(simulator, names.documents(), wanted)
+    assert flow.letters() == []
+    assert sum(one.metric("impcert_store_updates_total") for one in both) > 0, "no copy met another"
+    assert sum(one.metric("impcert_events_stored_total") for one in both) == 6 * len(wanted)
 
 
 def test_fewer_acknowledgements_than_one_are_refused(simulator, worker, stack):

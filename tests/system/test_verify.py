@@ -107,7 +107,7 @@ def assert_letters_are_what_was_published(names, letters, count):
     assert len({letter.origin for letter in letters}) == count
     for letter in letters:
         source = published[letter.origin]
-        assert letter.value == source.value, f"the value of {letter.origin}"
+        assert letter.value == (source.value or b""), f"the value of {letter.origin}"
         assert letter.headers == source.headers, f"the headers of {letter.origin}"
         assert letter.key == "{}/{}/{}".format(*letter.origin).encode()
         assert (letter.reason, letter.attempts, letter.status) == ("invalid_event", 0, None)
