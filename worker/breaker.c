@@ -14,17 +14,17 @@ void breaker_init(struct breaker *breaker)
     backoff_init(&breaker->backoff, BREAKER_PROBE_FIRST, BREAKER_PROBE_MAX);
 }
 
-int64_t breaker_due_ns(const struct breaker *breaker, bool fresh)
+int64_t breaker_due_ns(const struct breaker *breaker, bool unspent)
 {
     if (breaker->state != BREAKER_OPEN)
         return CLOCK_NEVER;
     int64_t soon_ns = breaker->opened_ns + BREAKER_PROBE_FIRST;
-    return fresh || breaker->probe_ns < soon_ns ? breaker->probe_ns : soon_ns;
+    return unspent || breaker->probe_ns < soon_ns ? breaker->probe_ns : soon_ns;
 }
 
-bool breaker_take(struct breaker *breaker, bool fresh, int64_t now_ns, bool *probe)
+bool breaker_take(struct breaker *breaker, bool unspent, int64_t now_ns, bool *probe)
 {
-    *probe = now_ns >= breaker_due_ns(breaker, fresh);
+    *probe = now_ns >= breaker_due_ns(breaker, unspent);
     if (*probe)
         breaker->state = BREAKER_HALF_OPEN;
     return *probe || breaker->state == BREAKER_CLOSED;

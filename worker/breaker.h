@@ -37,11 +37,11 @@ struct breaker {
 
 void breaker_init(struct breaker *breaker);
 
-/* Whether a call may start now, and whether it is a probe. fresh: some event waits that has not failed yet;
- * where none does there is nobody to spare, and probes are a second apart. */
-bool breaker_take(struct breaker *breaker, bool fresh, int64_t now_ns, bool *probe);
+/* Whether a call may start now, and whether it is a probe. unspent: some event waits that has spent no
+ * try; where none does there is nobody to spare, and probes are a second apart. */
+bool breaker_take(struct breaker *breaker, bool unspent, int64_t now_ns, bool *probe);
 /* When the next probe is due; CLOCK_NEVER unless OPEN. */
-int64_t breaker_due_ns(const struct breaker *breaker, bool fresh);
+int64_t breaker_due_ns(const struct breaker *breaker, bool unspent);
 bool breaker_closed(const struct breaker *breaker);
 
 /* A call was answered sensibly: any such answer closes the breaker. */

@@ -230,21 +230,23 @@ static void flow_stored(struct flow *flow, struct job *job, int64_t now_ns)
 
 /* ---- a turn ---- */
 
-/* In an outage, a quarter is held in flight to probe with: different jobs, since one may be at fault itself,
- * and enough of them to end a pause of the partitions. */
-static size_t flow_capacity(const struct flow *flow)
+/* In an outage, only jobs to probe with: enough to end a pause of the partitions, and none while there is
+ * one. */
+static size_t flow_probe_room(const struct flow *flow)
 {
-    return verify_suspended(flow->verify) ? flow->capacity / 4 + 1 : flow->capacity;
+    size_t enough = flow->capacity / 4 + 1, left = flow->capacity - flow->in_flight;
+    if (verify_has_fresh(flow->verify))
+        return 0;
+    return enough < left ? enough : left;
 }
 
 static size_t flow_room(const struct flow *flow, int64_t now_ns)
 {
-    size_t capacity = flow_capacity(flow);
     /* Without a token nothing is consumed: events are safer on Kafka. */
-    if (flow->draining || !token_value(flow->token, now_ns) || flow->in_flight >= capacity ||
+    if (flow->draining || !token_value(flow->token, now_ns) || flow->in_flight >= flow->capacity ||
         flow->record_bytes >= RECORD_BYTES_MAX)
         return 0;
-    return capacity - flow->in_flight;
+    return verify_suspended(flow->verify) ? flow_probe_room(flow) : flow->capacity - flow->in_flight;
 }
 
 /* Jobs that wait for a call and whose partition is asked back, or gone: its next owner gets them. */

@@ -18,7 +18,8 @@ struct verify {
     struct health_part *health;
     struct metrics *metrics;
     struct breaker breaker;
-    bool fresh;                  /* while suspended: some job on ready has not failed yet */
+    bool fresh;                  /* while suspended: some job on ready has never failed */
+    bool unspent;                /* the same, that has spent no try */
     bool told;                   /* the circuit is told to be open */
     int64_t granted_ns;          /* the limiter is to be asked again then; 0: it last granted a call */
     certification_fields fields; /* to keep */
@@ -84,10 +85,11 @@ static enum breaker_call verify_call(const struct job *job)
     return job->attempts ? BREAKER_CALL_REPEATED : BREAKER_CALL_FIRST;
 }
 
-/* A service that answers anything sensible, a refusal included, is there. */
+/* A service that answers is there, whatever it answers. */
 static void verify_tell_breaker(struct verify *verify, struct job *job, int64_t now_ns)
 {
-    bool failed = job->verdict.outcome == OUTCOME_RETRY, suspended = verify_suspended(verify);
+    bool failed = job->verdict.outcome == OUTCOME_RETRY && job->verdict.reason == REASON_UNAVAILABLE;
+    bool suspended = verify_suspended(verify);
     enum breaker_change change = failed ? breaker_failed(&verify->breaker, verify_call(job), now_ns)
                                         : breaker_succeeded(&verify->breaker, now_ns);
     if (failed && suspended && !job->probe)
@@ -153,14 +155,19 @@ static void verify_start_one(struct verify *verify, struct job_list *ready, stru
 static bool verify_may_start(struct verify *verify, struct job *job, int64_t now_ns)
 {
     verify->granted_ns = 0;
-    if (verify_suspended(verify) && breaker_due_ns(&verify->breaker, verify->fresh) > now_ns)
+    if (verify_suspended(verify) && breaker_due_ns(&verify->breaker, verify->unspent) > now_ns)
         return false;
     verify->granted_ns = limiter_take(verify->limiter, now_ns);
-    if (verify->granted_ns || !breaker_take(&verify->breaker, verify->fresh, now_ns, &job->probe))
+    if (verify->granted_ns || !breaker_take(&verify->breaker, verify->unspent, now_ns, &job->probe))
         return false;
     if (job->probe)
         metrics_add(verify->metrics, METRIC_PROBES, 1);
     return true;
+}
+
+static int verify_failures(const struct job *job)
+{
+    return job->attempts + job->unspent;
 }
 
 /* In an outage, the job that has failed least, and of those the latest: a probe with one that is at fault
@@ -168,13 +175,15 @@ static bool verify_may_start(struct verify *verify, struct job *job, int64_t now
 static struct job *verify_next(struct verify *verify, const struct job_list *ready)
 {
     struct job *next = TAILQ_FIRST(ready), *job;
+    verify->fresh = verify->unspent = false;
     if (!next || !verify_suspended(verify))
         return next;
     TAILQ_FOREACH (job, ready, link) {
-        if (job->attempts <= next->attempts)
+        verify->unspent = verify->unspent || !job->attempts;
+        if (verify_failures(job) <= verify_failures(next))
             next = job;
     }
-    verify->fresh = !next->attempts;
+    verify->fresh = !verify_failures(next);
     return next;
 }
 
@@ -196,7 +205,7 @@ void verify_idle(struct verify *verify, int64_t now_ns)
 
 int64_t verify_due_ns(const struct verify *verify)
 {
-    int64_t probe_ns = verify_suspended(verify) ? breaker_due_ns(&verify->breaker, verify->fresh) : 0;
+    int64_t probe_ns = verify_suspended(verify) ? breaker_due_ns(&verify->breaker, verify->unspent) : 0;
     int64_t due_ns = verify->granted_ns > probe_ns ? verify->granted_ns : probe_ns;
     return due_ns ? due_ns : CLOCK_NEVER;
 }
@@ -204,8 +213,13 @@ int64_t verify_due_ns(const struct verify *verify)
 bool verify_opens_before(const struct verify *verify, int64_t until_ns)
 {
     if (verify_suspended(verify))
-        return breaker_due_ns(&verify->breaker, verify->fresh) < until_ns;
+        return breaker_due_ns(&verify->breaker, verify->unspent) < until_ns;
     return !verify->granted_ns || verify->granted_ns < until_ns;
+}
+
+bool verify_has_fresh(const struct verify *verify)
+{
+    return verify->fresh;
 }
 
 bool verify_suspended(const struct verify *verify)

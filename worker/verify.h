@@ -38,6 +38,8 @@ int64_t verify_due_ns(const struct verify *verify);
 bool verify_opens_before(const struct verify *verify, int64_t until_ns);
 /* Whether the circuit is open or half-open. */
 bool verify_suspended(const struct verify *verify);
+/* Whether, then, a job that has never failed was on ready at the last verify_start, to probe with. */
+bool verify_has_fresh(const struct verify *verify);
 /* There is no job. Where a probe is due nobody knows whether the outage goes on, so it is no longer told; the
  * next job is the probe. */
 void verify_idle(struct verify *verify, int64_t now_ns);

@@ -234,3 +234,14 @@ def test_one_event_that_fails_again_and_again_opens_no_circuit(flow, simulator, 
     [letter] = flow.letters()
     assert letter.attempts == 23
     assert one.metric("impcert_circuit_openings_total") == 0
+
+
+def test_stubborn_events_in_flight_do_not_keep_good_ones_on_kafka(flow, simulator, worker):
+    """They are many of what may be in flight, and have opened the circuit; good ones come in to probe with."""
+    flow.publish(imp_uids(30, "error"))
+    one = worker(simulator, IMPCERT_WORKERS=1, IMPCERT_IN_FLIGHT=64)
+    wait_for(lambda: one.metric("impcert_circuit_openings_total") >= 1, 30, "an open circuit")
+    flow.publish(imp_uids(100))
+    flow.wait_for_documents(100, deadline=30)
+    flow.wait_until_done(one, deadline=100)
+    flow.assert_ends(documents=imp_uids(100), letters=imp_uids(30, "error"))
