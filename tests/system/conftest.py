@@ -33,4 +33,10 @@ def short_session(properties):
 def report(request):
     """report("3 calls repeated") is shown at the end of the test's line, passed or not."""
     terminal = request.config.pluginmanager.get_plugin("terminalreporter")
-    return lambda text: terminal.write_line(f"\n    {text}")
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
+
+    def show(text):
+        with capture.global_and_fixture_disabled():
+            terminal.write_line(f"\n    {text}")
+
+    return show
