@@ -7,14 +7,21 @@ pytest_plugins = ["support.fixtures"]
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="run the tests marked long as well")
+    parser.addoption("--chaos", type=float, metavar="MINUTES", help="only chaos, for so long, each round on a fresh seed")
+    parser.addoption("--chaos-seed", type=int, action="append", metavar="N", help="only chaos, this seed; repeatable")
 
 
 def pytest_collection_modifyitems(config, items):
-    if config.getoption("--long"):
-        return
-    left_out = [item for item in items if item.get_closest_marker("long")]
+    left_out = [item for item in items if not _is_wanted(config, item)]
     items[:] = [item for item in items if item not in left_out]
-    config.hook.pytest_deselected(items=left_out)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+
+
+def _is_wanted(config, item):
+    if config.getoption("--chaos") or config.getoption("--chaos-seed"):
+        return item.get_closest_marker("chaos")
+    return config.getoption("--long") or not item.get_closest_marker("long")
 
 
 @pytest.hookimpl(wrapper=True)
