@@ -1,0 +1,328 @@
+/* The group's protocol. Main thread. The members are the broker's clients. */
+#include "group.h"
+
+#include "broker.h"
+#include "client.h"
+#include "common/clock.h"
+#include "world.h"
+
+#include <string.h>
+
+enum { HEARTBEAT_MS = 1000, SESSION_LEAST_MS = 3000, SESSION_MOST_MS = 8000 };
+
+static void group_join_at(struct rd_kafka_s *client, int64_t at_ns)
+{
+    client->phase = PHASE_WANTS;
+    client->at_ns = at_ns;
+}
+
+void group_rebalance(struct broker *broker)
+{
+    struct rd_kafka_s *client;
+    broker->group.rebalancing = true;
+    TAILQ_FOREACH (client, &broker->clients, link) {
+        if (client->member && !client->dead && client->phase == PHASE_STABLE)
+            group_join_at(client, world_after_ms(broker->world, 0, HEARTBEAT_MS));
+    }
+}
+
+void group_subscribe(struct broker *broker, struct rd_kafka_s *client)
+{
+    group_join_at(client, world_after_ms(broker->world, 1, 300));
+}
+
+static void group_free_shards(struct broker *broker, const struct rd_kafka_s *client)
+{
+    for (size_t i = 0; i < broker->consumed_count; i++)
+        if (broker->shards[i].owner == client)
+            broker->shards[i].owner = NULL;
+}
+
+static void group_remove(struct broker *broker, struct rd_kafka_s *client)
+{
+    client->member = false;
+    client->expel_ns = 0;
+    group_free_shards(broker, client);
+    group_rebalance(broker);
+}
+
+/* A static member does not say that it leaves: its place is kept until its session ends. */
+void group_leave(struct broker *broker, struct rd_kafka_s *client)
+{
+    client->phase = PHASE_OUT;
+    if (!client->member)
+        return;
+    if (client->conf.instance[0])
+        client->expel_ns = world_after_ms(broker->world, SESSION_LEAST_MS, SESSION_MOST_MS);
+    else
+        group_remove(broker, client);
+}
+
+void group_expel(struct broker *broker, struct rd_kafka_s *client)
+{
+    if (!client->member)
+        return;
+    world_note(broker->world, "expelled", client->generation, 0, 0);
+    group_remove(broker, client);
+    client->generation = -1;
+    client->tell_ns = world_after_ms(broker->world, 0, 4000);
+}
+
+void group_tell_lost(struct broker *broker, struct rd_kafka_s *client)
+{
+    if (!client->tell_ns)
+        client->tell_ns = broker->world->now_ns;
+}
+
+/* ---- the application's answers ---- */
+
+void group_assigned(struct broker *broker, struct rd_kafka_s *client)
+{
+    if (client->phase != PHASE_SERVING || !client->adding)
+        return;
+    client->phase = PHASE_STABLE;
+    if (client->joins_again)
+        group_join_at(client, broker->world->now_ns);
+    else if (broker->group.rebalancing)
+        group_join_at(client, world_after_ms(broker->world, 0, HEARTBEAT_MS));
+}
+
+static void group_serve(struct rd_kafka_s *client, bool adding, rd_kafka_topic_partition_list_t *list)
+{
+    client->phase = PHASE_SERVING;
+    client->adding = adding;
+    client_answer(client, OPERATION_REBALANCE,
+        adding ? RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS : RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS, list, NULL, 0);
+}
+
+void group_unassigned(struct broker *broker, struct rd_kafka_s *client)
+{
+    if (client->phase != PHASE_SERVING || client->adding)
+        return;
+    if (client->lost) {
+        client->lost = false;
+        group_join_at(client, world_after_ms(broker->world, 0, 100));
+        return;
+    }
+    rd_kafka_topic_partition_list_t *list = client->to_add;
+    client->to_add = NULL;
+    group_serve(client, true, list);
+}
+
+/* ---- rounds ---- */
+
+static size_t group_members(const struct broker *broker, struct rd_kafka_s **members)
+{
+    size_t count = 0;
+    struct rd_kafka_s *client;
+    TAILQ_FOREACH (client, &broker->clients, link) {
+        if (client->member)
+            members[count++] = client;
+    }
+    return count;
+}
+
+static size_t group_share(const struct broker *broker, const struct rd_kafka_s *client)
+{
+    size_t share = 0;
+    for (size_t i = 0; i < broker->consumed_count; i++)
+        share += broker->shards[i].target == client;
+    return share;
+}
+
+/* Whoever has a partition keeps it up to the fair share; what is left goes to those that have least. */
+static void group_deal(struct broker *broker, struct rd_kafka_s **members, size_t count)
+{
+    struct dice *dice = &broker->world->dice;
+    bool anew = dice_permille(dice, 200);
+    size_t most = (broker->consumed_count + count - 1) / count;
+    for (size_t i = 0; i < broker->consumed_count; i++)
+        broker->shards[i].target = anew ? members[dice_below(dice, count)] : NULL;
+    for (size_t i = 0; i < broker->consumed_count && !anew; i++) {
+        struct rd_kafka_s *owner = broker->shards[i].owner;
+        if (owner && owner->member && group_share(broker, owner) < most)
+            broker->shards[i].target = owner;
+    }
+    for (size_t i = 0; i < broker->consumed_count; i++) {
+        if (broker->shards[i].target)
+            continue;
+        struct rd_kafka_s *least = members[dice_below(dice, count)];
+        for (size_t m = 0; m < count; m++)
+            if (group_share(broker, members[m]) < group_share(broker, least))
+                least = members[m];
+        broker->shards[i].target = least;
+    }
+}
+
+static bool group_complete(const struct broker *broker)
+{
+    const struct rd_kafka_s *client;
+    bool any = false;
+    TAILQ_FOREACH (client, &broker->clients, link) {
+        if (client->member && client->phase != PHASE_JOINED)
+            return false;
+        any = any || client->member;
+    }
+    return any;
+}
+
+static void group_round(struct broker *broker)
+{
+    struct rd_kafka_s *members[256];
+    broker->group.round_ns = CLOCK_NEVER;
+    if (!broker->group.rebalancing || !group_complete(broker))
+        return;
+    size_t count = group_members(broker, members);
+    broker->group.rebalancing = false;
+    broker->group.generation++;
+    group_deal(broker, members, count);
+    for (size_t m = 0; m < count; m++) {
+        members[m]->phase = PHASE_SYNCING;
+        members[m]->at_ns = world_after_ms(broker->world, 1, 30);
+    }
+    /* What nobody says that it has is its new owner's from now on; the rest once it is given up. */
+    for (size_t i = 0; i < broker->consumed_count; i++) {
+        struct shard *shard = &broker->shards[i];
+        if (!shard->owner || !shard->owner->toppars[i].assigned)
+            shard->owner = shard->target;
+    }
+    world_note(broker->world, "round", broker->group.generation, (int64_t)count, 0);
+}
+
+/* ---- what is due of one member ---- */
+
+/* Static: it takes the place of the member of the same name, and nothing else changes. */
+static bool group_take_place(struct broker *broker, struct rd_kafka_s *client)
+{
+    struct rd_kafka_s *before;
+    TAILQ_FOREACH (before, &broker->clients, link) {
+        if (before == client || !before->member || !client->conf.instance[0] ||
+            strcmp(before->conf.instance, client->conf.instance) != 0)
+            continue;
+        before->member = false;
+        before->expel_ns = 0;
+        for (size_t i = 0; i < broker->consumed_count; i++)
+            if (broker->shards[i].owner == before) {
+                broker->shards[i].owner = client;
+                broker->shards[i].target = client;
+            }
+        return true;
+    }
+    return false;
+}
+
+static void group_on_join(struct broker *broker, struct rd_kafka_s *client)
+{
+    broker_flush_commits(broker, client);
+    bool took_place = !client->member && group_take_place(broker, client);
+    client_sent(client, API_JOIN_GROUP);
+    client->member = true;
+    client->phase = PHASE_JOINED;
+    if (took_place && !broker->group.rebalancing) {
+        client->phase = PHASE_SYNCING;
+        client->at_ns = world_after_ms(broker->world, 1, 30);
+        return;
+    }
+    group_rebalance(broker);
+}
+
+static void group_on_sync(struct broker *broker, struct rd_kafka_s *client)
+{
+    client_received(client, API_SYNC_GROUP, RD_KAFKA_RESP_ERR_NO_ERROR);
+    if (!client->member) {
+        client->phase = PHASE_STABLE;
+        client->tell_ns = broker->world->now_ns;
+        return;
+    }
+    client->generation = broker->group.generation;
+    rd_kafka_topic_partition_list_t *added = rd_kafka_topic_partition_list_new(4),
+                                    *revoked = rd_kafka_topic_partition_list_new(4);
+    for (size_t i = 0; i < broker->consumed_count; i++) {
+        const struct shard *shard = &broker->shards[i];
+        bool has = client->toppars[i].assigned;
+        if (has != (shard->target == client && shard->owner == client))
+            rd_kafka_topic_partition_list_add(has ? revoked : added, broker->names[shard->topic], shard->id);
+    }
+    client->joins_again = revoked->cnt;
+    if (revoked->cnt) {
+        client->to_add = added;
+        group_serve(client, false, revoked);
+        return;
+    }
+    rd_kafka_topic_partition_list_destroy(revoked);
+    group_serve(client, true, added);
+}
+
+/* The application hears of it by a revocation, where it holds anything. */
+static void group_on_lost(struct broker *broker, struct rd_kafka_s *client)
+{
+    if (client->phase == PHASE_JOINED)
+        client_received(client, API_JOIN_GROUP, RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID);
+    client->tell_ns = 0;
+    rd_kafka_topic_partition_list_t *list = client_assignment(client);
+    world_note(broker->world, "lost", client->generation, list->cnt, 0);
+    if (list->cnt) {
+        client->lost = true;
+        group_serve(client, false, list);
+        return;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    group_join_at(client, world_after_ms(broker->world, 0, 100));
+}
+
+/* A member that has a rebalance to serve, or to hear of, does that first. */
+static bool group_may_hear(const struct rd_kafka_s *client)
+{
+    return client->phase == PHASE_STABLE || client->phase == PHASE_WANTS ||
+           (client->phase == PHASE_JOINED && !client->member);
+}
+
+static int64_t group_client_due_ns(const struct rd_kafka_s *client)
+{
+    if (client->expel_ns)
+        return client->expel_ns;
+    if (client->dead || client->phase == PHASE_OUT)
+        return CLOCK_NEVER;
+    int64_t due =
+        client->phase == PHASE_WANTS || client->phase == PHASE_SYNCING ? client->at_ns : CLOCK_NEVER;
+    return client->tell_ns && group_may_hear(client) && client->tell_ns < due ? client->tell_ns : due;
+}
+
+static void group_client_turn(struct broker *broker, struct rd_kafka_s *client)
+{
+    if (client->expel_ns)
+        group_remove(broker, client);
+    else if (client->tell_ns && group_may_hear(client) &&
+             (client->tell_ns <= broker->world->now_ns || !client->member))
+        group_on_lost(broker, client);
+    else if (client->phase == PHASE_WANTS)
+        group_on_join(broker, client);
+    else
+        group_on_sync(broker, client);
+}
+
+int64_t group_due_ns(const struct broker *broker)
+{
+    int64_t due = broker->group.round_ns;
+    const struct rd_kafka_s *client;
+    TAILQ_FOREACH (client, &broker->clients, link) {
+        int64_t own = group_client_due_ns(client);
+        if (own < due)
+            due = own;
+    }
+    return due;
+}
+
+void group_turn(struct broker *broker)
+{
+    struct rd_kafka_s *client;
+    int64_t now = broker->world->now_ns;
+    TAILQ_FOREACH (client, &broker->clients, link) {
+        if (group_client_due_ns(client) <= now)
+            group_client_turn(broker, client);
+    }
+    if (broker->group.round_ns <= now)
+        group_round(broker);
+    if (broker->group.rebalancing && broker->group.round_ns == CLOCK_NEVER && group_complete(broker))
+        broker->group.round_ns = world_after_ms(broker->world, 1, 200);
+}
