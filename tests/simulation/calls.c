@@ -94,11 +94,21 @@ static int64_t calls_due_ns(struct http *http, const struct call *call)
     return world_after_ms(world, 1, world->plan.latency_ms);
 }
 
+/* As if curl did not take it, which is a failed call like others. */
+static bool calls_refuse(struct http *http, const struct http_request *request, struct error *error)
+{
+    const struct answer none = {.transport = TRANSPORT_FAILED};
+    struct caller *caller = process_caller(http->process);
+    if (!request->json)
+        oracle_on_answer(http->world, caller, &none, NULL, oracle_on_call(http->world, caller));
+    return error_set(error, "not taken");
+}
+
 bool http_start(struct http *http, const struct http_request *request, struct error *error)
 {
     struct world *world = http->world;
     if (world_fault(world, world->plan.call_fails / 50))
-        return error_set(error, "not taken");
+        return calls_refuse(http, request, error);
     struct call *call = calls_take(http);
     const char *name = strrchr(request->url, '/') + 1;
     call->subject = request->json ? NULL : truth_find(world->truth, name, strlen(name));

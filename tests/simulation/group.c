@@ -191,7 +191,8 @@ static void group_round(struct broker *broker)
 
 /* ---- what is due of one member ---- */
 
-/* Static: it takes the place of the member of the same name, and nothing else changes. */
+/* Static: it takes the place of the member of the same name, and nothing else changes. False where there is
+ * none, or where partitions were being given up, which nobody would be given without a rebalance. */
 static bool group_take_place(struct broker *broker, struct rd_kafka_s *client)
 {
     struct rd_kafka_s *before;
@@ -201,12 +202,16 @@ static bool group_take_place(struct broker *broker, struct rd_kafka_s *client)
             continue;
         before->member = false;
         before->expel_ns = 0;
-        for (size_t i = 0; i < broker->consumed_count; i++)
-            if (broker->shards[i].owner == before) {
-                broker->shards[i].owner = client;
-                broker->shards[i].target = client;
-            }
-        return true;
+        bool settled = true;
+        for (size_t i = 0; i < broker->consumed_count; i++) {
+            struct shard *shard = &broker->shards[i];
+            settled = settled && (shard->target == before || (shard->owner && shard->owner != before));
+            if (shard->target == before)
+                shard->target = client;
+            if (shard->owner == before || (!shard->owner && shard->target == client))
+                shard->owner = client;
+        }
+        return settled;
     }
     return false;
 }
