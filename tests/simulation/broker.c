@@ -204,7 +204,7 @@ void broker_commit(
 static void broker_set_committed(
     struct broker *broker, struct shard *shard, const rd_kafka_topic_partition_t *part)
 {
-    oracle_on_commit(broker->world, shard, part->offset);
+    oracle_on_commit(broker->world, shard, part);
     world_note(broker->world, "committed", shard->topic, shard->id, part->offset);
     shard->committed = part->offset;
     free(shard->metadata);
@@ -221,6 +221,8 @@ static void broker_apply_commit(struct broker *broker, struct commit *commit, bo
         part->err = RD_KAFKA_RESP_ERR_NO_ERROR;
         if (!shard)
             part->err = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+        else if (part->metadata_size > broker->world->plan.metadata_most)
+            part->err = RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE;
         else if (partly && dice_permille(&broker->world->dice, 500))
             part->err = RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
         else

@@ -21,7 +21,6 @@ struct record {
     size_t key_size, value_size;
     bool has_value;
     rd_kafka_headers_t *headers; /* owned; NULL: none */
-    int deliveries;              /* to any consumer */
     uint64_t ended_in;           /* the assignment in which a worker last ended it; 0: none */
 };
 

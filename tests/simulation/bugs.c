@@ -4,25 +4,24 @@
 #include "process.h"
 #include "worker/assignment.h"
 #include "worker/breaker.h"
+#include "worker/completions.h"
 #include "worker/intake.h"
 #include "worker/limiter.h"
 #include "worker/retry.h"
 #include "world.h"
 
-void __real_intake_done(struct intake *intake, struct job *job);
-void __wrap_intake_done(struct intake *intake, struct job *job);
-void __real_intake_drop(struct intake *intake, struct job *job);
-void __wrap_intake_drop(struct intake *intake, struct job *job);
-rd_kafka_topic_partition_list_t *__real_assignment_to_commit(struct assignment *assignment);
-rd_kafka_topic_partition_list_t *__wrap_assignment_to_commit(struct assignment *assignment);
-bool __real_retry_left(const struct retry *retry, const struct job *job);
-bool __wrap_retry_left(const struct retry *retry, const struct job *job);
-bool __real_breaker_take(struct breaker *breaker, int64_t now_ns, bool *probe);
-bool __wrap_breaker_take(struct breaker *breaker, int64_t now_ns, bool *probe);
-int64_t __real_breaker_due_ns(const struct breaker *breaker);
-int64_t __wrap_breaker_due_ns(const struct breaker *breaker);
-int64_t __real_limiter_take(struct limiter *limiter, int64_t now_ns);
-int64_t __wrap_limiter_take(struct limiter *limiter, int64_t now_ns);
+#include <stdlib.h>
+#include <string.h>
+
+/* The types are the headers' own, so that none can change unnoticed here. */
+__typeof__(assignment_to_commit) __real_assignment_to_commit, __wrap_assignment_to_commit;
+__typeof__(breaker_due_ns) __real_breaker_due_ns, __wrap_breaker_due_ns;
+__typeof__(breaker_take) __real_breaker_take, __wrap_breaker_take;
+__typeof__(completions_encode) __real_completions_encode, __wrap_completions_encode;
+__typeof__(intake_done) __real_intake_done, __wrap_intake_done;
+__typeof__(intake_drop) __real_intake_drop, __wrap_intake_drop;
+__typeof__(limiter_take) __real_limiter_take, __wrap_limiter_take;
+__typeof__(retry_left) __real_retry_left, __wrap_retry_left;
 
 static bool bugs_has(enum bug bug)
 {
@@ -53,20 +52,32 @@ rd_kafka_topic_partition_list_t *__wrap_assignment_to_commit(struct assignment *
     return list;
 }
 
+size_t __wrap_completions_encode(const struct offsets *offsets, char *out, size_t size)
+{
+    if (!bugs_has(BUG_METADATA_NEWEST) || offsets->base < 0 || offsets->end == offsets->base)
+        return __real_completions_encode(offsets, out, size);
+    struct offsets wrong = *offsets;
+    wrong.bits = world_alloc(offsets->words * sizeof *wrong.bits);
+    memset(wrong.bits, 0xff, offsets->words * sizeof *wrong.bits);
+    size_t length = __real_completions_encode(&wrong, out, size);
+    free(wrong.bits);
+    return length;
+}
+
 bool __wrap_retry_left(const struct retry *retry, const struct job *job)
 {
     return bugs_has(BUG_TRIES_UNBOUNDED) ? job->attempts < 50 : __real_retry_left(retry, job);
 }
 
-bool __wrap_breaker_take(struct breaker *breaker, int64_t now_ns, bool *probe)
+bool __wrap_breaker_take(struct breaker *breaker, bool fresh, int64_t now_ns, bool *probe)
 {
-    bool granted = __real_breaker_take(breaker, now_ns, probe);
+    bool granted = __real_breaker_take(breaker, fresh, now_ns, probe);
     return granted || bugs_has(BUG_BREAKER_IGNORED);
 }
 
-int64_t __wrap_breaker_due_ns(const struct breaker *breaker)
+int64_t __wrap_breaker_due_ns(const struct breaker *breaker, bool fresh)
 {
-    return bugs_has(BUG_BREAKER_IGNORED) ? 0 : __real_breaker_due_ns(breaker);
+    return bugs_has(BUG_BREAKER_IGNORED) ? 0 : __real_breaker_due_ns(breaker, fresh);
 }
 
 int64_t __wrap_limiter_take(struct limiter *limiter, int64_t now_ns)

@@ -6,6 +6,7 @@
 #include "oracle.h"
 #include "process.h"
 #include "worker/http.h"
+#include "worker/job.h"
 #include "world.h"
 
 #include <stdio.h>
@@ -94,13 +95,20 @@ static int64_t calls_due_ns(struct http *http, const struct call *call)
     return world_after_ms(world, 1, world->plan.latency_ms);
 }
 
+/* What a certification is asked for is a job. */
+static bool calls_is_first(const struct job *job)
+{
+    return !job->attempts;
+}
+
 /* As if curl did not take it, which is a failed call like others. */
 static bool calls_refuse(struct http *http, const struct http_request *request, struct error *error)
 {
     const struct answer none = {.transport = TRANSPORT_FAILED};
     struct caller *caller = process_caller(http->process);
     if (!request->json)
-        oracle_on_answer(http->world, caller, &none, NULL, oracle_on_call(http->world, caller));
+        oracle_on_answer(http->world, caller, &none, NULL, oracle_on_call(http->world, caller),
+            calls_is_first(request->subject));
     return error_set(error, "not taken");
 }
 
@@ -138,7 +146,8 @@ static void calls_answer(struct http *http, struct call *call)
     else
         api_answer(world->api, call->fate, call->subject, call->token, &http->body, &answer);
     if (call->subject)
-        oracle_on_answer(world, process_caller(http->process), &answer, call->subject, call->probe);
+        oracle_on_answer(world, process_caller(http->process), &answer, call->subject, call->probe,
+            calls_is_first(call->about));
     world_note(world, "answer", (int64_t)process_number(http->process),
         call->subject ? call->subject - world->truth->certified : -1, answer.http_status);
     call->done(call->context, call->about, &answer);

@@ -379,8 +379,7 @@ static rd_kafka_message_t *client_deliver(struct rd_kafka_s *client)
         delivered->headers = rd_kafka_headers_copy(record->headers);
     if (toppar->first < 0)
         toppar->first = offset;
-    record->deliveries++;
-    oracle_on_delivery(client->world, shard, offset, client->tell_ns || !client->member);
+    client->world->delivered++;
     world_note(client->world, "delivered", shard->topic, shard->id, offset);
     return &delivered->message;
 }

@@ -27,6 +27,7 @@ static const char *const bug_names[BUG_COUNT] = {
     [BUG_ACKNOWLEDGE_FIRST] = "acknowledge_first",
     [BUG_DROP_AS_DONE] = "drop_as_done",
     [BUG_COMMIT_NEWEST] = "commit_newest",
+    [BUG_METADATA_NEWEST] = "metadata_newest",
     [BUG_FORWARD_LOST] = "forward_lost",
     [BUG_COMMIT_OVERTAKES] = "commit_overtakes",
     [BUG_TRIES_UNBOUNDED] = "tries_unbounded",
@@ -45,7 +46,7 @@ struct options {
 /* What the children tell, in shared memory. */
 struct progress {
     uint64_t seed; /* being run */
-    uint64_t runs, turns, repeats, repeats_of_finished;
+    uint64_t runs, turns, delivered, worked_again;
     int64_t longest_ns;
     uint64_t longest_seed;
     bool failed; /* by seed */
@@ -110,8 +111,8 @@ static void child_run(struct shared *shared, struct progress *progress, const st
         run_seed(progress->seed, options->bug, false, &outcome);
         progress->runs++;
         progress->turns += outcome.turns;
-        progress->repeats += outcome.repeats;
-        progress->repeats_of_finished += outcome.repeats_of_finished;
+        progress->delivered += outcome.delivered;
+        progress->worked_again += outcome.worked_again;
         if (outcome.virtual_ns > progress->longest_ns) {
             progress->longest_ns = outcome.virtual_ns;
             progress->longest_seed = progress->seed;
@@ -146,8 +147,8 @@ static void sum_up(const struct shared *shared, unsigned jobs, struct progress *
         const struct progress *one = &shared->jobs[i];
         sum->runs += one->runs;
         sum->turns += one->turns;
-        sum->repeats += one->repeats;
-        sum->repeats_of_finished += one->repeats_of_finished;
+        sum->delivered += one->delivered;
+        sum->worked_again += one->worked_again;
         if (one->longest_ns > sum->longest_ns) {
             sum->longest_ns = one->longest_ns;
             sum->longest_seed = one->longest_seed;
@@ -162,9 +163,9 @@ static void sum_up(const struct shared *shared, unsigned jobs, struct progress *
 
 static int tell(const struct progress *sum)
 {
-    printf("%" PRIu64 " runs, %" PRIu64 " turns, %" PRIu64 " records again (%" PRIu64
-           " of them finished before); the longest took %.0f s of its time (seed %" PRIu64 ")\n",
-        sum->runs, sum->turns, sum->repeats, sum->repeats_of_finished, (double)sum->longest_ns / 1e9,
+    printf("%" PRIu64 " runs, %" PRIu64 " turns, %" PRIu64 " records consumed (%" PRIu64
+           " worked again); the longest took %.0f s of its time (seed %" PRIu64 ")\n",
+        sum->runs, sum->turns, sum->delivered, sum->worked_again, (double)sum->longest_ns / 1e9,
         sum->longest_seed);
     if (sum->failed)
         printf("seed %" PRIu64 ": %s\n", sum->seed, sum->violation);

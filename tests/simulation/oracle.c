@@ -4,6 +4,7 @@
 #include "client.h"
 #include "common/clock.h"
 #include "worker/breaker.h"
+#include "worker/completions.h"
 #include "world.h"
 
 #include <inttypes.h>
@@ -35,28 +36,64 @@ bool oracle_finished(const struct world *world, const struct shard *shard, int64
     return (subject && subject->stored) || event->reached >> (shard->topic + 1);
 }
 
-void oracle_on_delivery(struct world *world, const struct shard *shard, int64_t offset, bool unsettled)
+static void oracle_check_finished(
+    struct world *world, const struct shard *shard, int64_t from, int64_t to, const char *said)
 {
-    if (unsettled || shard->records[offset].deliveries < 2)
-        return;
-    world->repeats++;
-    if (oracle_finished(world, shard, offset))
-        world->repeats_of_finished++;
+    for (int64_t o = from; o < to && !world->violation[0]; o++)
+        if (!oracle_finished(world, shard, o))
+            world_violate(world,
+                "topic %d partition %" PRId32 " is %s up to %" PRId64 ", but offset %" PRId64
+                " is not finished",
+                shard->topic, shard->id, said, to, o);
 }
 
-void oracle_on_commit(struct world *world, const struct shard *shard, int64_t offset)
+/* What the metadata says of offsets behind the position. */
+static void oracle_check_metadata(
+    struct world *world, const struct shard *shard, const rd_kafka_topic_partition_t *part)
 {
+    struct offsets said;
+    offsets_init(&said);
+    if (!offsets_restore(&said, part->offset) ||
+        !completions_decode(part->metadata, part->metadata_size, &said))
+        world_violate(world, "the metadata of a commit can't be read");
+    else if (said.end > (int64_t)shard->count)
+        world_violate(world, "the metadata of a commit tells of offsets that are not there");
+    bool finished;
+    int64_t to;
+    for (int64_t from = said.base; from < said.end && !world->violation[0]; from = to) {
+        to = offsets_run_end(&said, from, &finished);
+        if (finished)
+            oracle_check_finished(world, shard, from, to, "told to be finished");
+    }
+    offsets_cleanup(&said);
+}
+
+void oracle_on_commit(struct world *world, const struct shard *shard, const rd_kafka_topic_partition_t *part)
+{
+    int64_t offset = part->offset;
     if (offset < shard->committed || offset > (int64_t)shard->count)
         world_violate(world,
             "the committed offset of topic %d partition %" PRId32 " goes from %" PRId64 " to %" PRId64
             " (end: %zu)",
             shard->topic, shard->id, shard->committed, offset, shard->count);
-    for (int64_t o = shard->committed < 0 ? 0 : shard->committed; o < offset && !world->violation[0]; o++)
-        if (!oracle_finished(world, shard, o))
+    oracle_check_finished(world, shard, shard->committed < 0 ? 0 : shard->committed, offset, "committed");
+    if (part->metadata_size && !world->violation[0])
+        oracle_check_metadata(world, shard, part);
+}
+
+void oracle_on_ended(struct world *world, struct shard *shard, int64_t offset, uint64_t serial)
+{
+    struct record *record = &shard->records[offset];
+    if (serial && record->ended_in) {
+        world->worked_again++;
+        if (world->plan.orderly)
             world_violate(world,
-                "topic %d partition %" PRId32 " is committed up to %" PRId64 ", but offset %" PRId64
-                " is not finished",
-                shard->topic, shard->id, offset, o);
+                "topic %d partition %" PRId32 " offset %" PRId64
+                " is worked again, though nothing went wrong",
+                shard->topic, shard->id, offset);
+    }
+    if (serial)
+        record->ended_in = serial;
 }
 
 /* ---- documents ---- */
@@ -217,11 +254,11 @@ static bool oracle_is_failure(const struct answer *answer, const struct certifie
 }
 
 /* The least that a probe waits: see breaker_open. */
-static void oracle_on_failure(struct caller *caller, bool probe, int64_t now_ns)
+static void oracle_on_failure(struct caller *caller, bool probe, bool first, int64_t now_ns)
 {
     if (probe)
         caller->probes--;
-    caller->failures++;
+    caller->failures += first && !probe;
     if ((!caller->suspended && caller->failures >= BREAKER_FAILURES) || (caller->suspended && probe)) {
         caller->suspended = true;
         caller->probe_ns = now_ns + CLOCK_S / 2;
@@ -229,13 +266,13 @@ static void oracle_on_failure(struct caller *caller, bool probe, int64_t now_ns)
 }
 
 void oracle_on_answer(struct world *world, struct caller *caller, const struct answer *answer,
-    const struct certified *subject, bool probe)
+    const struct certified *subject, bool probe, bool first)
 {
     int64_t not_before_ns = world->now_ns + answer->retry_after_s * CLOCK_S;
     if (answer->http_status == 429 && not_before_ns > caller->not_before_ns)
         caller->not_before_ns = not_before_ns;
     if (oracle_is_failure(answer, subject)) {
-        oracle_on_failure(caller, probe, world->now_ns);
+        oracle_on_failure(caller, probe, first, world->now_ns);
         return;
     }
     caller->failures = 0;

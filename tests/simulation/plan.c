@@ -100,6 +100,7 @@ static void plan_draw_faults(struct plan *plan, struct dice *dice, int64_t now_n
     plan->commit_fails = plan_likelihood(dice, 400);
     plan->commit_partly = plan_likelihood(dice, 150);
     plan->committed_fails = plan_likelihood(dice, 300);
+    plan->metadata_most = dice_permille(dice, 150) ? dice_below(dice, 24) : 4096;
     plan->produce_fails = plan_likelihood(dice, 200);
     plan->produce_repeats = plan_likelihood(dice, 200);
     plan->store_slow = plan_likelihood(dice, 200);
@@ -135,6 +136,15 @@ static void plan_draw_disturbances(struct plan *plan, struct dice *dice, int64_t
         plan_add(plan, plan->heal_ns, LOT_START, i);
 }
 
+static bool plan_is_orderly(const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->disturbance_count; i++)
+        if (plan->disturbances[i].lot == LOT_CRASH || plan->disturbances[i].lot == LOT_EXPEL)
+            return false;
+    return !plan->commit_fails && !plan->commit_partly && !plan->committed_fails &&
+           !plan->kafka_away.until_ns && plan->drain_ns >= 20 * CLOCK_S && plan->metadata_most >= 4096;
+}
+
 void plan_draw(struct world *world)
 {
     struct dice *dice = &world->dice;
@@ -147,10 +157,12 @@ void plan_draw(struct world *world)
     plan->publish_ns = dice_between(dice, 0, 10 * CLOCK_S);
     plan->heal_ns = world->now_ns + dice_between(dice, 5 * CLOCK_S, 20 * CLOCK_S);
     plan->settle_ns = plan->heal_ns + 1800 * CLOCK_S;
+    plan->drain_ns = dice_permille(dice, 700) ? 25 * CLOCK_S : 500 * CLOCK_MS;
     plan->token_s = dice_permille(dice, 500) ? 1800 : dice_between(dice, 2, 90);
     plan->latency_ms = dice_permille(dice, 800) ? 60 : 800;
     plan_draw_faults(plan, dice, world->now_ns);
     plan_draw_disturbances(plan, dice, world->now_ns);
+    plan->orderly = plan_is_orderly(plan);
 }
 
 bool window_holds(const struct window *window, int64_t now_ns)

@@ -39,22 +39,25 @@ struct plan {
     const struct settings *settings; /* borrowed */
     struct tiers tiers;
     size_t processes;
-    int partitions;      /* of each topic */
-    size_t events;       /* records on the main topic */
-    int64_t publish_ns;  /* over how long they come */
-    int64_t heal_ns;     /* no fault from here on */
-    int64_t settle_ns;   /* everything must be done by then */
-    int64_t token_s;     /* life of a token */
-    int64_t latency_ms;  /* of an answer, at the most */
-    int call_fails;      /* no connection, 5xx, time-outs */
-    int call_throttled;  /* 429 */
-    int token_revoked;   /* the service forgets its tokens */
-    int commit_fails;    /* for the moment: librdkafka repeats it */
-    int commit_partly;   /* one partition's part is refused */
-    int committed_fails; /* the committed offsets can't be had */
-    int produce_fails;   /* not written, reported as failed */
-    int produce_repeats; /* written twice, or written and reported as failed */
-    int store_slow;      /* a batch takes long */
+    int partitions;       /* of each topic */
+    size_t events;        /* records on the main topic */
+    int64_t publish_ns;   /* over how long they come */
+    int64_t heal_ns;      /* no fault from here on */
+    int64_t settle_ns;    /* everything must be done by then */
+    int64_t drain_ns;     /* how long a stop may take */
+    int64_t token_s;      /* life of a token */
+    int64_t latency_ms;   /* of an answer, at the most */
+    int call_fails;       /* no connection, 5xx, time-outs */
+    int call_throttled;   /* 429 */
+    int token_revoked;    /* the service forgets its tokens */
+    int commit_fails;     /* for the moment: librdkafka repeats it */
+    int commit_partly;    /* one partition's part is refused */
+    int committed_fails;  /* the committed offsets can't be had */
+    int produce_fails;    /* not written, reported as failed */
+    int produce_repeats;  /* written twice, or written and reported as failed */
+    size_t metadata_most; /* bytes of a commit's that the broker takes */
+    bool orderly;         /* nothing happens that excuses work done twice */
+    int store_slow;       /* a batch takes long */
     struct window api_away, api_refuses_key, store_away, kafka_away;
     struct disturbance disturbances[DISTURBANCES_MOST]; /* by time */
     size_t disturbance_count;

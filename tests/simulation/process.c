@@ -108,8 +108,7 @@ void process_stop(struct process *process)
     if (process->state != PROCESS_RUNNING)
         return;
     world_note(process->world, "stop", (int64_t)process->number, 0, 0);
-    process->until_ns =
-        process->world->now_ns + (dice_permille(&process->world->dice, 700) ? 25 * CLOCK_S : 500 * CLOCK_MS);
+    process->until_ns = process->world->now_ns + process->world->plan.drain_ns;
     process->next_ns = process->world->now_ns;
     process->state = PROCESS_DRAINING;
     flow_drain(process->flow);
@@ -214,7 +213,7 @@ void process_ended(struct process *process, const char *topic, int32_t id, int64
     const struct broker *broker = process->world->broker;
     struct shard *shard = broker_shard(broker, topic, id);
     const struct toppar *toppar = &process->consumer->toppars[shard->index];
-    shard->records[offset].ended_in = toppar->assigned ? toppar->serial : 0;
+    oracle_on_ended(process->world, shard, offset, toppar->assigned ? toppar->serial : 0);
 }
 
 size_t process_number(const struct process *process)

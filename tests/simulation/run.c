@@ -162,8 +162,8 @@ void run_seed(uint64_t seed, enum bug bug, bool trace, struct outcome_of_run *ou
     *outcome = (struct outcome_of_run){
         .digest = world.digest,
         .turns = world.turns,
-        .repeats = world.repeats,
-        .repeats_of_finished = world.repeats_of_finished,
+        .delivered = world.delivered,
+        .worked_again = world.worked_again,
         .virtual_ns = world.now_ns - RUN_BEGINS,
     };
     memcpy(outcome->violation, world.violation, sizeof outcome->violation);

@@ -9,7 +9,7 @@
 /* One run of a seed, from the first start to the end of all processes. Thread: main. */
 struct outcome_of_run {
     uint64_t digest; /* of all that happened */
-    uint64_t turns, repeats, repeats_of_finished;
+    uint64_t turns, delivered, worked_again;
     int64_t virtual_ns;  /* how long it took, by the virtual clock */
     char violation[512]; /* the broken promise; empty: none */
 };

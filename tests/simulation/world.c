@@ -13,9 +13,9 @@
 /* 2026-01-01T00:00:00Z */
 #define WORLD_WALL_MS INT64_C(1767225600000)
 
-int64_t __wrap_clock_ns(void);
-int64_t __wrap_clock_wall_ms(void);
-ssize_t __wrap_getrandom(void *out, size_t size, unsigned flags);
+__typeof__(clock_ns) __wrap_clock_ns;
+__typeof__(clock_wall_ms) __wrap_clock_wall_ms;
+__typeof__(getrandom) __wrap_getrandom;
 
 /* The functions that stand in for librdkafka and the clock take no context. */
 static struct world *current;

@@ -25,6 +25,7 @@ enum bug {
     BUG_ACKNOWLEDGE_FIRST, /* the store acknowledges before it writes */
     BUG_DROP_AS_DONE,      /* what is dropped with a revoked partition counts as finished */
     BUG_COMMIT_NEWEST,     /* what was read is committed */
+    BUG_METADATA_NEWEST,   /* a commit's metadata tells that all is finished that was read */
     BUG_FORWARD_LOST,      /* a delivery report comes for a record that is not written */
     BUG_COMMIT_OVERTAKES,  /* a commit is sent before the last one is answered */
     BUG_TRIES_UNBOUNDED,   /* no try is the last one */
@@ -50,10 +51,10 @@ struct world {
     struct process *running; /* whose code runs; NULL: nobody's */
     uint64_t digest;         /* of all that happened */
     uint64_t turns;
-    uint64_t assignments;         /* of a partition to a client */
-    uint64_t repeats;             /* records that a consumer got once more */
-    uint64_t repeats_of_finished; /* of these, such as needed no more work */
-    char violation[512];          /* the first broken promise; empty: none */
+    uint64_t assignments;  /* of a partition to a client */
+    uint64_t delivered;    /* records, to consumers */
+    uint64_t worked_again; /* records that had ended before */
+    char violation[512];   /* the first broken promise; empty: none */
 };
 
 /* The current world; NULL between runs. */
