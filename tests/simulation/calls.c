@@ -107,7 +107,7 @@ static bool calls_refuse(struct http *http, const struct http_request *request, 
     const struct answer none = {.transport = TRANSPORT_FAILED};
     struct caller *caller = process_caller(http->process);
     if (!request->json)
-        oracle_on_answer(http->world, caller, &none, NULL, oracle_on_call(http->world, caller),
+        oracle_on_answer(http->world, caller, &none, oracle_on_call(http->world, caller),
             calls_is_first(request->subject));
     return error_set(error, "not taken");
 }
@@ -146,7 +146,7 @@ static void calls_answer(struct http *http, struct call *call)
     else
         api_answer(world->api, call->fate, call->subject, call->token, &http->body, &answer);
     if (call->subject)
-        oracle_on_answer(world, process_caller(http->process), &answer, call->subject, call->probe,
+        oracle_on_answer(world, process_caller(http->process), &answer, call->probe,
             calls_is_first(call->about));
     world_note(world, "answer", (int64_t)process_number(http->process),
         call->subject ? call->subject - world->truth->certified : -1, answer.http_status);

@@ -17,10 +17,14 @@
 
 enum { JOBS_MOST = 64 };
 
+/* Every so many seeds are run once more, to see that a seed decides everything. */
+enum { TWICE_EVERY = 100 };
+
 static const char usage[] =
-    "impcert-simulation [--seeds N] [--first SEED] [--jobs N]   runs N seeds, 1000 from 1 without a word\n"
+    "impcert-simulation [--seeds N] [--first SEED] [--jobs N]   runs N seeds (1000 from 1)\n"
     "impcert-simulation --seed SEED [--trace]                   runs one\n"
-    "--bug N puts in mistake N (1 to 9, bugs.c): then the first seed that notices is what is looked for.\n";
+    "impcert-simulation --bugs                                  whether each mistake of bugs.c is noticed\n"
+    "--bug NAME puts one of these mistakes in.\n";
 
 static const char *const bug_names[BUG_COUNT] = {
     [BUG_NONE] = "none",
@@ -40,7 +44,7 @@ struct options {
     uint64_t first, seeds;
     unsigned jobs;
     enum bug bug;
-    bool one, trace;
+    bool one, trace, bugs;
 };
 
 /* What the children tell, in shared memory. */
@@ -80,7 +84,7 @@ static bool parse_options(int argc, char **argv, struct options *options)
 {
     static const struct option known[] = {{"seeds", 1, NULL, 'n'}, {"first", 1, NULL, 'f'},
         {"seed", 1, NULL, 's'}, {"jobs", 1, NULL, 'j'}, {"bug", 1, NULL, 'b'}, {"trace", 0, NULL, 't'},
-        {NULL, 0, NULL, 0}};
+        {"bugs", 0, NULL, 'a'}, {NULL, 0, NULL, 0}};
     uint64_t jobs = cores_usable();
     *options = (struct options){.first = 1, .seeds = 1000};
     int letter;
@@ -88,6 +92,7 @@ static bool parse_options(int argc, char **argv, struct options *options)
     while (right && (letter = getopt_long(argc, argv, "", known, NULL)) != -1) {
         options->one = options->one || letter == 's';
         options->trace = options->trace || letter == 't';
+        options->bugs = options->bugs || letter == 'a';
         if (letter == 'n')
             right = parse_number(optarg, &options->seeds);
         else if (letter == 'f' || letter == 's')
@@ -97,10 +102,21 @@ static bool parse_options(int argc, char **argv, struct options *options)
         else if (letter == 'b')
             right = parse_bug(optarg, &options->bug);
         else
-            right = letter == 't';
+            right = letter == 't' || letter == 'a';
     }
     options->jobs = jobs < JOBS_MOST ? (unsigned)jobs : JOBS_MOST;
     return right && optind == argc;
+}
+
+static void run_twice(uint64_t seed, enum bug bug, struct outcome_of_run *outcome)
+{
+    struct outcome_of_run again;
+    run_seed(seed, bug, false, outcome);
+    if (seed % TWICE_EVERY || outcome->violation[0])
+        return;
+    run_seed(seed, bug, false, &again);
+    if (again.digest != outcome->digest)
+        snprintf(outcome->violation, sizeof outcome->violation, "a second run of it went another way");
 }
 
 static void child_run(struct shared *shared, struct progress *progress, const struct options *options)
@@ -108,7 +124,7 @@ static void child_run(struct shared *shared, struct progress *progress, const st
     struct outcome_of_run outcome;
     uint64_t end = options->first + options->seeds;
     while (!atomic_load(&shared->stop) && (progress->seed = atomic_fetch_add(&shared->next, 1)) < end) {
-        run_seed(progress->seed, options->bug, false, &outcome);
+        run_twice(progress->seed, options->bug, &outcome);
         progress->runs++;
         progress->turns += outcome.turns;
         progress->delivered += outcome.delivered;
@@ -161,7 +177,7 @@ static void sum_up(const struct shared *shared, unsigned jobs, struct progress *
     }
 }
 
-static int tell(const struct progress *sum)
+static void tell(const struct progress *sum)
 {
     printf("%" PRIu64 " runs, %" PRIu64 " turns, %" PRIu64 " records consumed (%" PRIu64
            " worked again); the longest took %.0f s of its time (seed %" PRIu64 ")\n",
@@ -169,17 +185,16 @@ static int tell(const struct progress *sum)
         sum->longest_seed);
     if (sum->failed)
         printf("seed %" PRIu64 ": %s\n", sum->seed, sum->violation);
-    return sum->failed ? 1 : 0;
 }
 
-static int run_many(const struct options *options)
+static bool run_many(const struct options *options, struct progress *sum)
 {
     struct shared *shared =
         mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     pid_t children[JOBS_MOST];
-    struct progress sum = {0};
+    *sum = (struct progress){0};
     if (shared == MAP_FAILED)
-        return 2;
+        return false;
     atomic_store(&shared->next, options->first);
     fflush(stdout);
     for (unsigned i = 0; i < options->jobs; i++) {
@@ -190,8 +205,34 @@ static int run_many(const struct options *options)
         }
     }
     wait_for_children(shared, children, options->jobs);
-    sum_up(shared, options->jobs, &sum);
-    return tell(&sum);
+    sum_up(shared, options->jobs, sum);
+    return munmap(shared, sizeof *shared) == 0;
+}
+
+static int run_seeds(const struct options *options)
+{
+    struct progress sum;
+    if (!run_many(options, &sum))
+        return 2;
+    tell(&sum);
+    return sum.failed ? 1 : 0;
+}
+
+/* A simulation that notices nothing proves nothing. */
+static int run_bugs(struct options options)
+{
+    int result = 0;
+    struct progress sum;
+    for (options.bug = BUG_NONE + 1; options.bug < BUG_COUNT; options.bug++) {
+        if (!run_many(&options, &sum))
+            return 2;
+        if (sum.failed)
+            printf("%-18s seed %" PRIu64 ": %s\n", bug_names[options.bug], sum.seed, sum.violation);
+        else
+            printf("%-18s NOT NOTICED in %" PRIu64 " runs\n", bug_names[options.bug], sum.runs);
+        result = sum.failed ? result : 1;
+    }
+    return result;
 }
 
 static int run_one(const struct options *options)
@@ -213,7 +254,7 @@ int main(int argc, char **argv)
     }
     json_object_seed(1);
     plan_open();
-    int result = options.one ? run_one(&options) : run_many(&options);
+    int result = options.one ? run_one(&options) : options.bugs ? run_bugs(options) : run_seeds(&options);
     plan_close();
     return result;
 }

@@ -245,12 +245,11 @@ bool oracle_on_call(struct world *world, struct caller *caller)
     return true;
 }
 
-static bool oracle_is_failure(const struct answer *answer, const struct certified *subject)
+static bool oracle_is_failure(const struct answer *answer)
 {
-    if (answer->transport != TRANSPORT_ANSWERED || answer->http_status >= 500)
-        return true;
-    return answer->http_status == 200 &&
-           (subject->kind == KIND_OTHER || (answer->body_size && answer->body[0] == '<'));
+    if (answer->transport != TRANSPORT_ANSWERED)
+        return answer->transport != TRANSPORT_TOO_LARGE;
+    return answer->http_status >= 500;
 }
 
 /* The least that a probe waits: see breaker_open. */
@@ -266,12 +265,12 @@ static void oracle_on_failure(struct caller *caller, bool probe, bool first, int
 }
 
 void oracle_on_answer(struct world *world, struct caller *caller, const struct answer *answer,
-    const struct certified *subject, bool probe, bool first)
+    bool probe, bool first)
 {
     int64_t not_before_ns = world->now_ns + answer->retry_after_s * CLOCK_S;
     if (answer->http_status == 429 && not_before_ns > caller->not_before_ns)
         caller->not_before_ns = not_before_ns;
-    if (oracle_is_failure(answer, subject)) {
+    if (oracle_is_failure(answer)) {
         oracle_on_failure(caller, probe, first, world->now_ns);
         return;
     }

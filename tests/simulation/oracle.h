@@ -37,7 +37,7 @@ void oracle_on_document(struct world *world, const char *imp_uid, const struct c
 bool oracle_on_call(struct world *world, struct caller *caller);
 /* And answered. first: of an event that has not failed before. */
 void oracle_on_answer(struct world *world, struct caller *caller, const struct answer *answer,
-    const struct certified *subject, bool probe, bool first);
+    bool probe, bool first);
 /* Everything is done, as far as the offsets tell. */
 void oracle_on_end(struct world *world);
 
