@@ -537,6 +537,8 @@ rd_kafka_resp_err_t rd_kafka_commit(
     rd_kafka_t *client, const rd_kafka_topic_partition_list_t *list, int async)
 {
     (void)async;
+    if (world_fault(client->world, client->world->plan.commit_fails / 10))
+        return RD_KAFKA_RESP_ERR__STATE;
     if (!client->dead)
         broker_commit(client->broker, client, list);
     return RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -557,6 +559,8 @@ rd_kafka_resp_err_t rd_kafka_committed(
         free(part->metadata);
         part->metadata = shard->metadata ? strdup(shard->metadata) : NULL;
         part->metadata_size = shard->metadata ? strlen(shard->metadata) : 0;
+        if (part->metadata_size && world_fault(world, world->plan.metadata_mangled))
+            ((char *)part->metadata)[dice_below(&world->dice, part->metadata_size)] ^= 1;
     }
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }

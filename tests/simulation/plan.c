@@ -101,6 +101,7 @@ static void plan_draw_faults(struct plan *plan, struct dice *dice, int64_t now_n
     plan->commit_partly = plan_likelihood(dice, 150);
     plan->committed_fails = plan_likelihood(dice, 300);
     plan->metadata_most = dice_permille(dice, 150) ? dice_below(dice, 24) : 4096;
+    plan->metadata_mangled = plan_likelihood(dice, 300);
     plan->produce_fails = plan_likelihood(dice, 200);
     plan->produce_repeats = plan_likelihood(dice, 200);
     plan->store_slow = plan_likelihood(dice, 200);
@@ -141,7 +142,7 @@ static bool plan_is_orderly(const struct plan *plan)
     for (size_t i = 0; i < plan->disturbance_count; i++)
         if (plan->disturbances[i].lot == LOT_CRASH || plan->disturbances[i].lot == LOT_EXPEL)
             return false;
-    return !plan->commit_fails && !plan->commit_partly && !plan->committed_fails &&
+    return !plan->commit_fails && !plan->commit_partly && !plan->committed_fails && !plan->metadata_mangled &&
            !plan->kafka_away.until_ns && plan->drain_ns >= 20 * CLOCK_S && plan->metadata_most >= 4096;
 }
 

@@ -53,6 +53,7 @@ struct plan {
     int commit_fails;     /* for the moment: librdkafka repeats it */
     int commit_partly;    /* one partition's part is refused */
     int committed_fails;  /* the committed offsets can't be had */
+    int metadata_mangled; /* it comes back as something else */
     int produce_fails;    /* not written, reported as failed */
     int produce_repeats;  /* written twice, or written and reported as failed */
     size_t metadata_most; /* bytes of a commit's that the broker takes */
