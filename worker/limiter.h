@@ -20,7 +20,7 @@ int64_t limiter_take(struct limiter *limiter, int64_t now_ns);
 /* A call that was started at asked_ns was answered 429; retry_after_ns: least wait that was asked for, 0:
  * none was. No call is granted for that long, or for a backoff, and then half of what was being sent, growing
  * by a tenth each second. Answers to calls from before the last such cut are its echo, and only their
- * retry_after_ns counts. */
+ * retry_after_ns counts. Returns whether it was a cut. */
 bool limiter_throttled(struct limiter *limiter, int64_t asked_ns, int64_t retry_after_ns, int64_t now_ns);
 /* An outage is over: grants few calls at first, twice as many each second. */
 void limiter_slow_start(struct limiter *limiter, int64_t now_ns);

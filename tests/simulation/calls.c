@@ -146,8 +146,8 @@ static void calls_answer(struct http *http, struct call *call)
     else
         api_answer(world->api, call->fate, call->subject, call->token, &http->body, &answer);
     if (call->subject)
-        oracle_on_answer(world, process_caller(http->process), &answer, call->probe,
-            calls_is_first(call->about));
+        oracle_on_answer(
+            world, process_caller(http->process), &answer, call->probe, calls_is_first(call->about));
     world_note(world, "answer", (int64_t)process_number(http->process),
         call->subject ? call->subject - world->truth->certified : -1, answer.http_status);
     call->done(call->context, call->about, &answer);

@@ -264,8 +264,8 @@ static void oracle_on_failure(struct caller *caller, bool probe, bool first, int
     }
 }
 
-void oracle_on_answer(struct world *world, struct caller *caller, const struct answer *answer,
-    bool probe, bool first)
+void oracle_on_answer(
+    struct world *world, struct caller *caller, const struct answer *answer, bool probe, bool first)
 {
     int64_t not_before_ns = world->now_ns + answer->retry_after_s * CLOCK_S;
     if (answer->http_status == 429 && not_before_ns > caller->not_before_ns)

@@ -36,8 +36,8 @@ void oracle_on_document(struct world *world, const char *imp_uid, const struct c
 /* A certification is asked for; returns whether the call is a probe. */
 bool oracle_on_call(struct world *world, struct caller *caller);
 /* And answered. first: of an event that has not failed before. */
-void oracle_on_answer(struct world *world, struct caller *caller, const struct answer *answer,
-    bool probe, bool first);
+void oracle_on_answer(
+    struct world *world, struct caller *caller, const struct answer *answer, bool probe, bool first);
 /* Everything is done, as far as the offsets tell. */
 void oracle_on_end(struct world *world);
 
