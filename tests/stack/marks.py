@@ -6,6 +6,7 @@ children. A look through /proc therefore finds all of them, with no pid file to 
 
 import os
 import signal
+import time
 
 from .errors import StackError
 from .waiting import wait_for
@@ -25,11 +26,23 @@ def processes():
         if not entry.isdigit():
             continue
         try:
-            with open(f"/proc/{entry}/environ", "rb") as file:
-                variables = file.read().split(b"\0")
+            variables = _read_environment(entry).split(b"\0")
         except OSError:
             continue
         yield int(entry), dict(v.decode(errors="replace").split("=", 1) for v in variables if b"=" in v)
+
+
+def _read_environment(pid, patience=0.1):
+    """In the midst of an execve(2) it reads as empty, so that one is read again for a while."""
+    started = time.monotonic()
+    while True:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            content = file.read()
+        if content or time.monotonic() - started > patience:
+            return content
+        # Zombies and threads of the kernel have no program; this raises OSError for them.
+        os.readlink(f"/proc/{pid}/exe")
+        time.sleep(0.001)
 
 
 def find(directory, server=None):

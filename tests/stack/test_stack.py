@@ -113,6 +113,16 @@ def test_nothing_is_left_after_kill_9_of_the_owner(own_servers):
     owner.stdout.close()
 
 
+def test_a_process_is_found_in_the_midst_of_an_execve(tmp_path):
+    again = 'exec bash -c "$0" "$0"'
+    process = subprocess.Popen(["bash", "-c", again, again], env=os.environ | marks.environment(tmp_path))
+    try:
+        assert all(marks.find(tmp_path) == [process.pid] for _ in range(1000))
+    finally:
+        process.kill()
+        process.wait()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_run_ends_the_command_and_what_it_left_behind(number, own_servers):
     script = 'sleep 600 & echo "$STACK_DIR"; exec sleep 600'
