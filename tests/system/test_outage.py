@@ -203,14 +203,18 @@ def test_a_stop_in_an_outage_ends_in_time_and_leaves_the_events(flow, names, sim
 @pytest.mark.parametrize("latency", ["0ms", "50ms"])
 @pytest.mark.parametrize("flow", [1, 6], indirect=True, ids=["1 partition", "6 partitions"])
 def test_a_run_of_failing_events_keeps_nobody_waiting(flow, simulator_factory, worker, latency, report):
-    """On one partition they are a hundred failures in a row, as in an outage."""
+    """On one partition they are a hundred failures in a row, as in an outage. Good events go on arriving: without
+    them the worker could not know that the failing ones that are left are no outage, and would take its time."""
     simulator = simulator_factory("--latency", latency)
-    failing, good = imp_uids(100, "error"), imp_uids(2000)
+    failing, good, late = imp_uids(100, "error"), imp_uids(2000), imp_uids(100, "late")
     flow.publish([*good[:500], *failing, *good[500:]])
     one = worker(simulator, IMPCERT_WORKERS=1, IMPCERT_BACKOFF="50ms", IMPCERT_BACKOFF_MAX="200ms")
-    flow.wait_for_documents(2000, deadline=30)
+    flow.wait_for_documents(len(good), deadline=30)
+    for arrived, imp_uid in enumerate(late, len(good) + 1):
+        flow.publish([imp_uid])
+        flow.wait_for_documents(arrived, deadline=30)
     flow.wait_until_done(one, deadline=30)
-    flow.assert_ends(documents=good, letters=failing)
+    flow.assert_ends(documents=[*good, *late], letters=failing)
     assert {letter.reason for letter in flow.letters()} == {"unavailable"}
     assert one.metric("impcert_circuit_open") == 0
     report(f"{one.metric('impcert_circuit_openings_total'):.0f} openings")
