@@ -11,6 +11,24 @@ def pytest_addoption(parser):
     parser.addoption("--chaos-seed", type=int, action="append", metavar="N", help="only chaos, this seed; repeatable")
 
 
+def pytest_configure(config):
+    config.pluginmanager.register(Reports(config))
+
+
+class Reports:
+    """Shows what the fixture `report` was told by tests that run beside others, in processes without a terminal."""
+
+    def __init__(self, config):
+        self._config = config
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report):
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        for name, text in report.user_properties:
+            if name == "report" and report.when == "call":
+                terminal.write_line(f"    {text}")
+
+
 def pytest_collection_modifyitems(config, items):
     left_out = [item for item in items if not _is_wanted(config, item)]
     items[:] = [item for item in items if item not in left_out]

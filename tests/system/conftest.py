@@ -31,12 +31,15 @@ def short_session(properties):
 
 @pytest.fixture
 def report(request):
-    """report("3 calls repeated") is shown at the end of the test's line, passed or not."""
+    """report("3 calls repeated") is shown, passed or not: at once, or with the test's end where it runs beside others."""
     terminal = request.config.pluginmanager.get_plugin("terminalreporter")
     capture = request.config.pluginmanager.get_plugin("capturemanager")
 
     def show(text):
-        with capture.global_and_fixture_disabled():
-            terminal.write_line(f"\n    {text}")
+        if not hasattr(request.config, "workerinput"):
+            with capture.global_and_fixture_disabled():
+                terminal.write_line(f"\n    {text}")
+        else:
+            request.node.user_properties.append(("report", text))
 
     return show
