@@ -57,6 +57,9 @@ static bool check_text(const struct setting_row *row, const char *text, struct e
         rest += c.length;
         left -= c.length;
     }
+    if (row->most && strlen(text) > (size_t)row->most)
+        return error_set(
+            why, "%s is too long, expected at most %d bytes", show(row, text).text, (int)row->most);
     return true;
 }
 

@@ -45,7 +45,7 @@ const struct setting_row settings_table[SETTING_COUNT] = {
     [SETTING_TOPIC] = {"IMPCERT_TOPIC", SETTING_IS_TOPIC, GROUP_KAFKA, ALL, .fallback = "certifications",
         .help = "topic of the events"},
     [SETTING_GROUP] = {"IMPCERT_GROUP", SETTING_IS_TEXT, GROUP_KAFKA, WORKER, .fallback = "impcert",
-        .help = "consumer group"},
+        .most = 240, .help = "consumer group; the retry topics' is of this name and .retry"},
     [SETTING_INSTANCE_ID] = {"IMPCERT_INSTANCE_ID", SETTING_IS_INSTANCE, GROUP_KAFKA, WORKER,
         .help = "static membership: a lasting name, as a StatefulSet's pods have"},
     [SETTING_RETRY_DELAYS] = {"IMPCERT_RETRY_DELAYS", SETTING_IS_DURATIONS, GROUP_KAFKA, WORKER,

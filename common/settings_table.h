@@ -10,7 +10,7 @@
 /* The rows that every program's settings, their checks and --help are made from. For the rooms of settings
  * alone. Read-only. Thread: any. */
 enum setting_type {
-    SETTING_IS_TEXT,       /* printable, not empty */
+    SETTING_IS_TEXT,       /* printable, not empty; at most so many bytes, if said */
     SETTING_IS_NUMBER,     /* least to most */
     SETTING_IS_DURATION,   /* least to most, in ms; with ms, s, m or h */
     SETTING_IS_DURATIONS,  /* a comma-separated list of rising ones, each from least to most */

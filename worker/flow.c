@@ -24,7 +24,9 @@ struct flow {
     const struct tiers *tiers; /* borrowed */
     struct metrics *metrics;   /* borrowed */
     struct job_pool *jobs;
-    struct intake *intake;
+    struct intake *intakes[INTAKE_SOURCES];
+    size_t intake_count;
+    size_t next_intake; /* takes records first in this turn */
     struct http *http;
     struct token *token;
     struct verify *verify;
@@ -33,7 +35,7 @@ struct flow {
     struct forward *forward;
     struct inflight inflight;
 
-    struct job_list arrived; /* from intake, not looked at yet */
+    struct job_list arrived; /* from the intakes, not looked at yet */
     struct job_list ready;   /* to be verified */
     struct job_list refused; /* answered 401: ready again with the next token */
     uint64_t refused_serial; /* of the token that is not to be used for them */
@@ -44,6 +46,12 @@ struct flow {
 };
 
 /* ---- the way of an event ---- */
+
+/* Where the job came from. */
+static struct intake *flow_intake(const struct flow *flow, const struct job *job)
+{
+    return flow->intakes[job->partition->tier == TIER_MAIN ? INTAKE_MAIN : INTAKE_RETRY];
+}
 
 /* The one place where a job ends. */
 static void flow_release(struct flow *flow, struct job *job)
@@ -58,7 +66,7 @@ static void flow_complete(struct flow *flow, struct job *job)
 {
     job->state = JOB_ENDED;
     metrics_observe(flow->metrics, HISTOGRAM_EVENT, clock_ns() - job->begun_ns);
-    intake_done(flow->intake, job);
+    intake_done(flow_intake(flow, job), job);
     flow_release(flow, job);
 }
 
@@ -69,7 +77,7 @@ static void flow_drop(struct flow *flow, struct job *job)
     struct job *heir = job->imp_uid[0] ? inflight_succeed(&flow->inflight, job) : NULL;
     if (heir)
         job_move(heir, NULL, &flow->ready, JOB_READY);
-    intake_drop(flow->intake, job);
+    intake_drop(flow_intake(flow, job), job);
     flow_release(flow, job);
 }
 
@@ -249,6 +257,20 @@ static size_t flow_room(const struct flow *flow, int64_t now_ns)
     return verify_suspended(flow->verify) ? flow_probe_room(flow) : flow->capacity - flow->in_flight;
 }
 
+/* New events and those to be tried again take turns at being first, so that neither keeps the other out. */
+static void flow_consume(struct flow *flow, int64_t now_ns)
+{
+    size_t room = flow_room(flow, now_ns), partitions = 0;
+    for (size_t i = 0; i < flow->intake_count; i++) {
+        struct intake *intake = flow->intakes[(flow->next_intake + i) % flow->intake_count];
+        size_t used = intake_turn(intake, room, &flow->arrived, now_ns);
+        room -= used < room ? used : room;
+        partitions += intake_partitions(intake);
+    }
+    flow->next_intake++;
+    metrics_set(flow->metrics, METRIC_PARTITIONS, partitions);
+}
+
 /* Jobs that wait for a call and whose partition is asked back, or gone: its next owner gets them. */
 static void flow_drop_orphans(struct flow *flow)
 {
@@ -290,7 +312,7 @@ void flow_turn(struct flow *flow)
     int64_t now = clock_ns();
     metrics_turned(flow->metrics, now);
     token_turn(flow->token, now);
-    intake_turn(flow->intake, flow_room(flow, now), &flow->arrived, now);
+    flow_consume(flow, now);
     flow_move_jobs(flow, now);
     http_turn(flow->http, clock_ns());
     if (!flow->in_flight)
@@ -305,17 +327,28 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+static int64_t flow_records_due_ns(const struct flow *flow, int64_t now_ns)
+{
+    int64_t due = CLOCK_NEVER;
+    if (!flow_room(flow, now_ns))
+        return due;
+    for (size_t i = 0; i < flow->intake_count; i++) {
+        if (intake_has_more(flow->intakes[i]))
+            return now_ns;
+        due = earlier(due, intake_due_ns(flow->intakes[i]));
+    }
+    return due;
+}
+
 int64_t flow_due_ns(const struct flow *flow)
 {
     int64_t now = clock_ns();
-    bool room = flow_room(flow, now);
-    if (!TAILQ_EMPTY(verify_answered(flow->verify)) || (room && intake_has_more(flow->intake)))
+    if (!TAILQ_EMPTY(verify_answered(flow->verify)))
         return now;
     int64_t due = earlier(http_due_ns(flow->http), token_due_ns(flow->token));
     due = earlier(due, earlier(retry_due_ns(flow->retry), store_due_ns(flow->store)));
     due = earlier(due, forward_due_ns(flow->forward));
-    if (room)
-        due = earlier(due, intake_due_ns(flow->intake));
+    due = earlier(due, flow_records_due_ns(flow, now));
     return TAILQ_EMPTY(&flow->ready) ? due : earlier(due, verify_due_ns(flow->verify));
 }
 
@@ -326,7 +359,10 @@ void flow_socket(struct flow *flow, int fd, uint32_t events)
 
 bool flow_failed(const struct flow *flow, struct error *error)
 {
-    return intake_failed(flow->intake, error);
+    for (size_t i = 0; i < flow->intake_count; i++)
+        if (intake_failed(flow->intakes[i], error))
+            return true;
+    return false;
 }
 
 /* ---- the end ---- */
@@ -334,7 +370,8 @@ bool flow_failed(const struct flow *flow, struct error *error)
 void flow_drain(struct flow *flow)
 {
     flow->draining = true;
-    intake_stop(flow->intake);
+    for (size_t i = 0; i < flow->intake_count; i++)
+        intake_stop(flow->intakes[i]);
 }
 
 /* Whether a call is running, or one may start before the drain has to end. */
@@ -355,12 +392,16 @@ bool flow_drained(const struct flow *flow, int64_t until_ns)
 
 void flow_commit(struct flow *flow)
 {
-    intake_commit(flow->intake);
+    for (size_t i = 0; i < flow->intake_count; i++)
+        intake_commit(flow->intakes[i]);
 }
 
 bool flow_committed(const struct flow *flow)
 {
-    return intake_committed(flow->intake);
+    for (size_t i = 0; i < flow->intake_count; i++)
+        if (!intake_committed(flow->intakes[i]))
+            return false;
+    return true;
 }
 
 size_t flow_in_flight(const struct flow *flow)
@@ -398,8 +439,29 @@ static bool flow_open_calls(struct flow *flow, const struct flow_config *config,
     return flow->verify || error_set(error, "out of memory");
 }
 
-static bool flow_open_ends(struct flow *flow, const struct flow_config *config, struct health_part *kafka,
-    struct health_part *mongodb, struct health_part *forwarding, struct error *error)
+static bool flow_open_intake(
+    struct flow *flow, const struct flow_config *config, enum intake_source source, struct error *error)
+{
+    struct intake_config intake = {
+        .settings = config->settings,
+        .tiers = flow->tiers,
+        .topics = config->topics,
+        .source = source,
+        .number = config->number,
+        .wake_fd = config->wake_fd,
+        .jobs = flow->jobs,
+        .health = health_add(config->health, "kafka"),
+        .metrics = flow->metrics,
+    };
+    if (!intake.health)
+        return error_set(error, "out of memory");
+    flow->intakes[source] = intake_open(&intake, error);
+    flow->intake_count += flow->intakes[source] != NULL;
+    return flow->intakes[source];
+}
+
+static bool flow_open_ends(struct flow *flow, const struct flow_config *config, struct health_part *mongodb,
+    struct health_part *forwarding, struct error *error)
 {
     struct forward_config forward = {
         .settings = config->settings,
@@ -408,35 +470,27 @@ static bool flow_open_ends(struct flow *flow, const struct flow_config *config, 
         .health = forwarding,
         .metrics = flow->metrics,
     };
-    struct intake_config intake = {
-        .settings = config->settings,
-        .tiers = flow->tiers,
-        .topics = config->topics,
-        .number = config->number,
-        .wake_fd = config->wake_fd,
-        .jobs = flow->jobs,
-        .health = kafka,
-        .metrics = flow->metrics,
-    };
     flow->forward = forward_open(&forward, error);
-    flow->intake = flow->forward ? intake_open(&intake, error) : NULL;
-    flow->store = flow->intake ? store_open(config->settings, config->clients, config->wake_fd, mongodb,
-                                     flow->metrics, error)
-                               : NULL;
+    if (!flow->forward || !flow_open_intake(flow, config, INTAKE_MAIN, error))
+        return false;
+    if (flow->tiers->count && !flow_open_intake(flow, config, INTAKE_RETRY, error))
+        return false;
+    flow->store =
+        store_open(config->settings, config->clients, config->wake_fd, mongodb, flow->metrics, error);
     return flow->store;
 }
 
 static bool flow_open_rooms(struct flow *flow, const struct flow_config *config, struct error *error)
 {
     struct health *health = config->health;
-    struct health_part *kafka = health_add(health, "kafka"), *iamport = health_add(health, "iamport"),
-                       *circuit = health_add(health, "circuit"), *mongodb = health_add(health, "mongodb"),
+    struct health_part *iamport = health_add(health, "iamport"), *circuit = health_add(health, "circuit"),
+                       *mongodb = health_add(health, "mongodb"),
                        *forwarding = health_add(health, "forwarding");
     flow->jobs = job_pool_new(flow->capacity);
-    if (!kafka || !iamport || !circuit || !mongodb || !forwarding || !flow->jobs)
+    if (!iamport || !circuit || !mongodb || !forwarding || !flow->jobs)
         return error_set(error, "out of memory");
     return flow_open_calls(flow, config, iamport, circuit, error) &&
-           flow_open_ends(flow, config, kafka, mongodb, forwarding, error);
+           flow_open_ends(flow, config, mongodb, forwarding, error);
 }
 
 struct flow *flow_open(const struct flow_config *config, struct error *error)
@@ -464,7 +518,8 @@ void flow_close(struct flow *flow)
 {
     if (!flow)
         return;
-    intake_close(flow->intake);
+    for (size_t i = 0; i < flow->intake_count; i++)
+        intake_close(flow->intakes[i]);
     http_close(flow->http);
     forward_close(flow->forward);
     store_close(flow->store);

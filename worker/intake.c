@@ -1,4 +1,4 @@
-/* The consumer of one worker. Loop thread: librdkafka runs its callbacks inside our polls. Owns the consumer
+/* A consumer of one worker. Loop thread: librdkafka runs its callbacks inside our polls. Owns the consumer
  * and the assignment. */
 #include "worker/intake.h"
 
@@ -7,6 +7,7 @@
 #include "common/letter.h"
 #include "common/log.h"
 #include "worker/assignment.h"
+#include "worker/consumer_conf.h"
 #include "worker/membership.h"
 
 #include <jansson.h>
@@ -36,6 +37,7 @@ struct intake {
     struct membership membership;
     const struct tiers *tiers;
     const struct topics *topics;
+    enum intake_source source;
     const char *main_topic;
     struct job_pool *jobs;
     size_t capacity; /* jobs in flight at the most, for the share at which a pause ends */
@@ -189,13 +191,17 @@ static void intake_drop_held(struct intake *intake, const rd_kafka_topic_partiti
 
 /* ---- the group ---- */
 
+static const char *intake_of(const struct intake *intake)
+{
+    return intake->source == INTAKE_MAIN ? "the main topic" : "the retry topics";
+}
+
 static void intake_unassign(struct intake *intake, const rd_kafka_topic_partition_list_t *list)
 {
     intake->last = NULL;
     intake_drop_held(intake, list);
     intake_resume_before_giving_up(intake, list);
     assignment_set(&intake->assignment, list, PARTITION_GONE);
-    metrics_set(intake->metrics, METRIC_PARTITIONS, intake->assignment.held);
     rd_kafka_error_t *error = rd_kafka_incremental_unassign(intake->consumer, list);
     if (error) {
         error_set(&intake->failure, "giving up partitions: %s", rd_kafka_error_string(error));
@@ -238,13 +244,12 @@ static rd_kafka_topic_partition_list_t *intake_restore(
 
 static void intake_on_assign(struct intake *intake, const rd_kafka_topic_partition_list_t *list)
 {
-    log_info("partitions assigned", LOG_NUMBER("count", list->cnt));
+    log_info("partitions assigned", LOG_TEXT("of", intake_of(intake)), LOG_NUMBER("count", list->cnt));
     intake->last = NULL;
     intake->pauses_stale = true;
     if (!assignment_add(&intake->assignment, list))
         error_set(&intake->failure, "out of memory for %d partitions", list->cnt);
     intake_set_tiers(intake, list);
-    metrics_set(intake->metrics, METRIC_PARTITIONS, intake->assignment.held);
     rd_kafka_topic_partition_list_t *positions = intake_restore(intake, list);
     rd_kafka_error_t *error = rd_kafka_incremental_assign(intake->consumer, positions);
     rd_kafka_topic_partition_list_destroy(positions);
@@ -305,7 +310,8 @@ static void intake_give_up(struct intake *intake)
 static void intake_on_revoke(struct intake *intake, const rd_kafka_topic_partition_list_t *list)
 {
     bool lost = rd_kafka_assignment_lost(intake->consumer);
-    log_info(lost ? "partitions lost" : "partitions revoked", LOG_NUMBER("count", list->cnt));
+    log_info(lost ? "partitions lost" : "partitions revoked", LOG_TEXT("of", intake_of(intake)),
+        LOG_NUMBER("count", list->cnt));
     if (lost || intake->closing) {
         /* What was lost belongs to another member: committing it could undo that member's progress. */
         intake_unassign(intake, list);
@@ -381,79 +387,25 @@ static int intake_on_statistics(rd_kafka_t *consumer, char *text, size_t size, v
     return 0; /* librdkafka frees text */
 }
 
-static const struct kafka_property intake_defaults[] = {
-    {"auto.offset.reset", "earliest"}, /* without a committed offset no event may be passed over */
-    {"session.timeout.ms", "45000"},
-    {"heartbeat.interval.ms", "1000"}, /* how soon members notice a rebalance, for which all others wait */
-    /* Records fetched ahead cost librdkafka about 500 bytes each, so fewer are than by default. With less
-     * than this, its pause of a second after each time that it has enough would leave a quick worker idle. A
-     * fetch must have room for every partition: what does not fit would starve the last ones. */
-    {"queued.min.messages", "6000"},
-    {"queued.max.messages.kbytes", "2048"},
-    {"max.partition.fetch.bytes", "49152"},
-    {"fetch.max.bytes", "33554432"},
-    {"fetch.wait.max.ms", "100"},
-    {"topic.metadata.refresh.interval.ms", "10000"},
-    {NULL, NULL},
-};
-
-/* What the guarantees hang on. The group is filled in. */
-enum { INTAKE_FIXED = 7 };
-
-static void intake_fixed(const struct settings *settings, struct kafka_property fixed[static INTAKE_FIXED])
-{
-    const struct kafka_property properties[INTAKE_FIXED] = {
-        {"group.id", settings_text(settings, SETTING_GROUP)},
-        {"enable.auto.commit", "false"},
-        {"enable.auto.offset.store", "false"},
-        {"enable.partition.eof", "false"},
-        {"partition.assignment.strategy", "cooperative-sticky"},
-        {"statistics.interval.ms", "2000"},
-        {NULL, NULL},
-    };
-    memcpy(fixed, properties, sizeof properties);
-}
-
-void intake_check(const struct settings *settings, struct faults *faults)
-{
-    struct kafka_property fixed[INTAKE_FIXED];
-    intake_fixed(settings, fixed);
-    kafka_conf_check(settings, intake_defaults, fixed, faults);
-}
-
 static void intake_subscribe(struct intake *intake)
 {
     rd_kafka_topic_partition_list_t *topics =
         rd_kafka_topic_partition_list_new(1 + (int)intake->tiers->count);
-    rd_kafka_topic_partition_list_add(topics, intake->main_topic, RD_KAFKA_PARTITION_UA);
-    for (size_t i = 0; i < intake->tiers->count; i++)
+    if (intake->source == INTAKE_MAIN)
+        rd_kafka_topic_partition_list_add(topics, intake->main_topic, RD_KAFKA_PARTITION_UA);
+    for (size_t i = 0; i < intake->tiers->count && intake->source == INTAKE_RETRY; i++)
         rd_kafka_topic_partition_list_add(topics, intake->tiers->list[i].topic, RD_KAFKA_PARTITION_UA);
     rd_kafka_resp_err_t result = rd_kafka_subscribe(intake->consumer, topics);
     rd_kafka_topic_partition_list_destroy(topics);
     intake->subscribed = true;
     if (result != RD_KAFKA_RESP_ERR_NO_ERROR)
-        error_set(&intake->failure, "subscribing to %s: %s", intake->main_topic, rd_kafka_err2str(result));
-}
-
-/* Members of a group need different names, and each worker is one. */
-static bool intake_set_instance(
-    rd_kafka_conf_t *conf, const struct settings *settings, size_t number, struct error *error)
-{
-    char name[256], why[256];
-    const char *process = settings_text(settings, SETTING_INSTANCE_ID);
-    if (!process)
-        return true;
-    snprintf(name, sizeof name, "%s-%zu", process, number);
-    return rd_kafka_conf_set(conf, "group.instance.id", name, why, sizeof why) == RD_KAFKA_CONF_OK ||
-           error_set(error, "IMPCERT_INSTANCE_ID: %s", why);
+        error_set(&intake->failure, "subscribing to %s: %s", intake_of(intake), rd_kafka_err2str(result));
 }
 
 static bool intake_connect(struct intake *intake, const struct intake_config *config, struct error *error)
 {
-    const struct settings *settings = config->settings;
-    struct kafka_property fixed[INTAKE_FIXED];
-    intake_fixed(settings, fixed);
-    rd_kafka_conf_t *conf = kafka_conf_new(settings, intake_defaults, fixed, error);
+    rd_kafka_conf_t *conf = consumer_conf_new(
+        config->settings, config->source == INTAKE_RETRY ? ".retry" : "", config->number, error);
     if (!conf)
         return false;
     rd_kafka_conf_set_opaque(conf, intake);
@@ -461,8 +413,7 @@ static bool intake_connect(struct intake *intake, const struct intake_config *co
     rd_kafka_conf_set_offset_commit_cb(conf, intake_on_commit);
     rd_kafka_conf_set_error_cb(conf, intake_on_error);
     rd_kafka_conf_set_stats_cb(conf, intake_on_statistics);
-    if (!intake_set_instance(conf, settings, config->number, error) ||
-        !membership_watch(&intake->membership, conf, error)) {
+    if (!membership_watch(&intake->membership, conf, error)) {
         rd_kafka_conf_destroy(conf);
         return false;
     }
@@ -487,6 +438,7 @@ struct intake *intake_open(const struct intake_config *config, struct error *err
     intake->metrics = config->metrics;
     intake->tiers = config->tiers;
     intake->topics = config->topics;
+    intake->source = config->source;
     intake->main_topic = settings_text(config->settings, SETTING_TOPIC);
     intake->jobs = config->jobs;
     intake->capacity = (size_t)settings_number(config->settings, SETTING_IN_FLIGHT);
@@ -658,9 +610,9 @@ static void intake_serve_revocation(struct intake *intake, int64_t now_ns)
         intake_give_up(intake);
 }
 
-static void intake_poll(struct intake *intake, size_t room, struct job_list *arrived, int64_t now_ns)
+static size_t intake_poll(struct intake *intake, size_t room, struct job_list *arrived, int64_t now_ns)
 {
-    size_t taken = 0;
+    size_t polled = 0;
     intake->has_more = true;
     do {
         rd_kafka_message_t *message = rd_kafka_consumer_poll(intake->consumer, 0);
@@ -673,10 +625,11 @@ static void intake_poll(struct intake *intake, size_t room, struct job_list *arr
         else
             intake_take(intake, message, arrived, now_ns);
         rd_kafka_message_destroy(message);
-    } while (++taken < room);
+    } while (++polled < room);
+    return polled;
 }
 
-void intake_turn(struct intake *intake, size_t room, struct job_list *arrived, int64_t now_ns)
+size_t intake_turn(struct intake *intake, size_t room, struct job_list *arrived, int64_t now_ns)
 {
     intake->last = NULL;
     intake->has_more = true;
@@ -684,12 +637,18 @@ void intake_turn(struct intake *intake, size_t room, struct job_list *arrived, i
         intake_subscribe(intake);
     bool poll = intake_may_poll(intake, room, now_ns);
     intake_sync_pauses(intake);
-    size_t released = room ? intake_release_held(intake, room, arrived, now_ns) : 0;
-    if (poll && (!room || released < room))
-        intake_poll(intake, room - released, arrived, now_ns);
+    size_t taken = room ? intake_release_held(intake, room, arrived, now_ns) : 0;
+    if (poll && (!room || taken < room))
+        taken += intake_poll(intake, room - taken, arrived, now_ns);
     intake_serve_revocation(intake, now_ns);
     if (now_ns >= intake->commit_due_ns)
         intake_send_commit(intake, now_ns);
+    return taken;
+}
+
+size_t intake_partitions(const struct intake *intake)
+{
+    return intake->assignment.held;
 }
 
 void intake_stop(struct intake *intake)

@@ -11,36 +11,45 @@
 
 #include <stdint.h>
 
-/* The consumer: records in, offsets out. Only the end of the unbroken finished run of a partition is
+/* A consumer: records in, offsets out. Only the end of the unbroken finished run of a partition is
  * committed, once a second, when a partition is given up, and at the end. Thread: loop. */
 struct intake;
 
-/* Adds to faults what is wrong with the settings of the consumer. Thread: main. */
-void intake_check(const struct settings *settings, struct faults *faults);
+/* A worker has a consumer for each, in the group of the settings and in one of that name and ".retry". The
+ * assignor of librdkafka counts partitions without a look at their topics: in one group, a worker could have
+ * retry partitions alone, and another all of the main topic's (confluentinc/librdkafka issue 4044). */
+enum intake_source {
+    INTAKE_MAIN,  /* the main topic */
+    INTAKE_RETRY, /* the retry topics */
+    INTAKE_SOURCES
+};
 
 /* Everything is borrowed for the intake's life. */
 struct intake_config {
     const struct settings *settings;
     const struct tiers *tiers;
     const struct topics *topics; /* NULL: all are there */
-    size_t number;               /* of the worker within the process */
-    int wake_fd;                 /* signalled when records or callbacks are ready */
+    enum intake_source source;
+    size_t number; /* of the worker within the process */
+    int wake_fd;   /* signalled when records or callbacks are ready */
     struct job_pool *jobs;
     struct health_part *health;
     struct metrics *metrics;
 };
 
-/* Never waits for a broker: the main topic and the retry topics are subscribed to in a later turn, once
- * topics has looked after them. */
+/* Never waits for a broker: the topics are subscribed to in a later turn, once they have been looked after.
+ */
 struct intake *intake_open(const struct intake_config *config, struct error *error);
 /* Leaves the group. All jobs must have ended. NULL is fine. */
 void intake_close(struct intake *intake);
 
-/* Takes up to room records as jobs onto arrived, serves rebalances and commits what is due. Without room the
- * partitions are paused after a moment, and go on when there is plenty of room again. A partition of a retry
- * topic whose next record is not due is paused until it is; one that is due within a second arrives with its
- * due_ns ahead. */
-void intake_turn(struct intake *intake, size_t room, struct job_list *arrived, int64_t now_ns);
+/* Takes up to room records as jobs onto arrived and returns how much of the room it used; serves rebalances
+ * and commits what is due. Without room the partitions are paused after a moment, and go on when there is
+ * plenty of room again. A partition of a retry topic whose next record is not due is paused until it is; one
+ * that is due within a second arrives with its due_ns ahead. */
+size_t intake_turn(struct intake *intake, size_t room, struct job_list *arrived, int64_t now_ns);
+/* The partitions that it holds. */
+size_t intake_partitions(const struct intake *intake);
 /* When the next record of a retry topic is due. */
 int64_t intake_due_ns(const struct intake *intake);
 /* Whether the last turn left records behind for want of room. */

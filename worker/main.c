@@ -6,8 +6,8 @@
 #include "common/health.h"
 #include "common/log.h"
 #include "common/settings.h"
+#include "worker/consumer_conf.h"
 #include "worker/forward.h"
-#include "worker/intake.h"
 #include "worker/limiter.h"
 #include "worker/metrics.h"
 #include "worker/mongo.h"
@@ -321,7 +321,7 @@ static int process_open(struct process *process, struct error *error)
 static void process_check(const struct settings *settings, struct faults *faults)
 {
     size_t before = faults->count;
-    intake_check(settings, faults);
+    consumer_conf_check(settings, faults);
     /* Both read one property file, and what is wrong with it is told once. */
     if (faults->count == before)
         forward_check(settings, faults);

@@ -45,7 +45,7 @@ struct broker *broker_new(struct world *world)
     TAILQ_INIT(&broker->commits);
     TAILQ_INIT(&broker->produces);
     TAILQ_INIT(&broker->clients);
-    broker->group.round_ns = CLOCK_NEVER;
+    group_init(broker);
     return broker;
 }
 
@@ -240,18 +240,18 @@ static void broker_answer_commit(struct broker *broker, struct commit *commit, r
     broker_drop_commit(broker, commit);
 }
 
-static rd_kafka_resp_err_t broker_refuses_commit(const struct broker *broker, const struct commit *commit)
+static rd_kafka_resp_err_t broker_refuses_commit(const struct commit *commit)
 {
     if (!commit->client->member)
         return RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID;
-    return commit->generation == broker->group.generation ? RD_KAFKA_RESP_ERR_NO_ERROR
-                                                          : RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION;
+    return commit->generation == commit->client->group->generation ? RD_KAFKA_RESP_ERR_NO_ERROR
+                                                                   : RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION;
 }
 
 /* librdkafka sends it again a few times; whether it had been done does not show. */
 static void broker_repeat_commit(struct broker *broker, struct commit *commit)
 {
-    if (dice_permille(&broker->world->dice, 300) && !broker_refuses_commit(broker, commit))
+    if (dice_permille(&broker->world->dice, 300) && !broker_refuses_commit(commit))
         broker_apply_commit(broker, commit, false);
     if (++commit->tries == COMMIT_TRIES)
         broker_answer_commit(broker, commit, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT);
@@ -271,7 +271,7 @@ static void broker_commit_arrives(struct broker *broker, struct commit *commit)
         broker_repeat_commit(broker, commit);
         return;
     }
-    rd_kafka_resp_err_t refused = broker_refuses_commit(broker, commit);
+    rd_kafka_resp_err_t refused = broker_refuses_commit(commit);
     if (refused && !commit->client->dead && commit->client->phase != PHASE_OUT)
         group_tell_lost(broker, commit->client);
     if (!refused)
@@ -388,8 +388,7 @@ void broker_cut(struct broker *broker, const struct rd_kafka_s *client)
         next_commit = TAILQ_NEXT(commit, link);
         if (commit->client != client)
             continue;
-        if (!commit->tries && dice_permille(&broker->world->dice, 500) &&
-            !broker_refuses_commit(broker, commit))
+        if (!commit->tries && dice_permille(&broker->world->dice, 500) && !broker_refuses_commit(commit))
             broker_apply_commit(broker, commit, false);
         broker_drop_commit(broker, commit);
     }

@@ -70,7 +70,7 @@ struct broker {
     struct commit_queue commits; /* in the order sent */
     struct produce_queue produces;
     struct client_list clients; /* all that ever were */
-    struct group group;
+    struct group groups[GROUP_COUNT];
 };
 
 struct broker *broker_new(struct world *world);

@@ -137,6 +137,8 @@ rd_kafka_conf_res_t rd_kafka_conf_set(
     rd_kafka_conf_t *conf, const char *name, const char *value, char *errstr, size_t errstr_size)
 {
     (void)errstr, (void)errstr_size;
+    if (strcmp(name, "group.id") == 0)
+        snprintf(conf->group, sizeof conf->group, "%s", value);
     if (strcmp(name, "group.instance.id") == 0)
         snprintf(conf->instance, sizeof conf->instance, "%s", value);
     return RD_KAFKA_CONF_OK;
@@ -431,9 +433,7 @@ static struct toppar *client_toppar(struct rd_kafka_s *client, const rd_kafka_to
 
 rd_kafka_resp_err_t rd_kafka_subscribe(rd_kafka_t *client, const rd_kafka_topic_partition_list_t *topics)
 {
-    if (topics->cnt != client->broker->topics - 1)
-        world_violate(client->world, "subscribed to %d topics", topics->cnt);
-    group_subscribe(client->broker, client);
+    group_subscribe(client->broker, client, topics);
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 

@@ -16,6 +16,7 @@ enum { INSTANCE_SIZE = 64 };
 
 struct rd_kafka_conf_s {
     void *opaque;
+    char group[INSTANCE_SIZE];
     char instance[INSTANCE_SIZE]; /* static membership; empty: none */
     void (*rebalance)(rd_kafka_t *, rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t *, void *);
     void (*commit)(rd_kafka_t *, rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t *, void *);
@@ -76,6 +77,7 @@ struct rd_kafka_s {
     rd_kafka_interceptor_f_on_response_received_t *on_response;
     void *interceptor_context;
 
+    struct group *group; /* of a consumer; NULL: not subscribed yet */
     enum phase phase;
     int64_t at_ns;
     bool member; /* the group counts on it */

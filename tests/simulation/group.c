@@ -6,6 +6,7 @@
 #include "common/clock.h"
 #include "world.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { HEARTBEAT_MS = 1000, SESSION_LEAST_MS = 3000, SESSION_MOST_MS = 8000 };
@@ -16,26 +17,68 @@ static void group_join_at(struct rd_kafka_s *client, int64_t at_ns)
     client->at_ns = at_ns;
 }
 
-void group_rebalance(struct broker *broker)
+void group_rebalance(struct broker *broker, struct group *group)
 {
     struct rd_kafka_s *client;
-    broker->group.rebalancing = true;
+    group->rebalancing = true;
     TAILQ_FOREACH (client, &broker->clients, link) {
-        if (client->member && !client->dead && client->phase == PHASE_STABLE)
+        if (client->group == group && client->member && !client->dead && client->phase == PHASE_STABLE)
             group_join_at(client, world_after_ms(broker->world, 0, HEARTBEAT_MS));
     }
 }
 
-void group_subscribe(struct broker *broker, struct rd_kafka_s *client)
+static void group_init_one(
+    struct broker *broker, struct group *group, const char *suffix, size_t first, size_t count)
 {
+    *group = (struct group){.first_shard = first, .shard_count = count, .round_ns = CLOCK_NEVER};
+    snprintf(group->name, sizeof group->name, "%s%s",
+        settings_text(broker->world->plan.settings, SETTING_GROUP), suffix);
+}
+
+void group_init(struct broker *broker)
+{
+    size_t partitions = (size_t)broker->world->plan.partitions;
+    group_init_one(broker, &broker->groups[GROUP_MAIN], "", 0, partitions);
+    group_init_one(
+        broker, &broker->groups[GROUP_RETRY], ".retry", partitions, broker->consumed_count - partitions);
+}
+
+static bool group_has(const struct group *group, const struct shard *shard)
+{
+    return shard && shard->index - group->first_shard < group->shard_count;
+}
+
+void group_subscribe(
+    struct broker *broker, struct rd_kafka_s *client, const rd_kafka_topic_partition_list_t *topics)
+{
+    for (struct group *group = broker->groups; group < broker->groups + GROUP_COUNT; group++)
+        if (strcmp(group->name, client->conf.group) == 0)
+            client->group = group;
+    size_t shards = 0;
+    for (int i = 0; client->group && i < topics->cnt; i++)
+        if (group_has(client->group, broker_shard(broker, topics->elems[i].topic, 0)))
+            shards += (size_t)broker->world->plan.partitions;
+    if (!shards || shards != client->group->shard_count) {
+        world_violate(
+            broker->world, "subscribed to %d topics in the group %s", topics->cnt, client->conf.group);
+        return;
+    }
     group_join_at(client, world_after_ms(broker->world, 1, 300));
+}
+
+/* The i-th of the group. */
+static struct shard *group_shard(const struct broker *broker, const struct group *group, size_t i)
+{
+    return &broker->shards[group->first_shard + i];
 }
 
 static void group_free_shards(struct broker *broker, const struct rd_kafka_s *client)
 {
-    for (size_t i = 0; i < broker->consumed_count; i++)
-        if (broker->shards[i].owner == client)
-            broker->shards[i].owner = NULL;
+    for (size_t i = 0; i < client->group->shard_count; i++) {
+        struct shard *shard = group_shard(broker, client->group, i);
+        if (shard->owner == client)
+            shard->owner = NULL;
+    }
 }
 
 static void group_remove(struct broker *broker, struct rd_kafka_s *client)
@@ -43,7 +86,7 @@ static void group_remove(struct broker *broker, struct rd_kafka_s *client)
     client->member = false;
     client->expel_ns = 0;
     group_free_shards(broker, client);
-    group_rebalance(broker);
+    group_rebalance(broker, client->group);
 }
 
 /* A static member does not say that it leaves: its place is kept until its session ends. */
@@ -83,7 +126,7 @@ void group_assigned(struct broker *broker, struct rd_kafka_s *client)
     client->phase = PHASE_STABLE;
     if (client->joins_again)
         group_join_at(client, broker->world->now_ns);
-    else if (broker->group.rebalancing)
+    else if (client->group->rebalancing)
         group_join_at(client, world_after_ms(broker->world, 0, HEARTBEAT_MS));
 }
 
@@ -111,12 +154,13 @@ void group_unassigned(struct broker *broker, struct rd_kafka_s *client)
 
 /* ---- rounds ---- */
 
-static size_t group_members(const struct broker *broker, struct rd_kafka_s **members)
+static size_t group_members(
+    const struct broker *broker, const struct group *group, struct rd_kafka_s **members)
 {
     size_t count = 0;
     struct rd_kafka_s *client;
     TAILQ_FOREACH (client, &broker->clients, link) {
-        if (client->member)
+        if (client->group == group && client->member)
             members[count++] = client;
     }
     return count;
@@ -125,68 +169,73 @@ static size_t group_members(const struct broker *broker, struct rd_kafka_s **mem
 static size_t group_share(const struct broker *broker, const struct rd_kafka_s *client)
 {
     size_t share = 0;
-    for (size_t i = 0; i < broker->consumed_count; i++)
-        share += broker->shards[i].target == client;
+    for (size_t i = 0; i < client->group->shard_count; i++)
+        share += group_shard(broker, client->group, i)->target == client;
     return share;
 }
 
 /* Whoever has a partition keeps it up to the fair share; what is left goes to those that have least. */
-static void group_deal(struct broker *broker, struct rd_kafka_s **members, size_t count)
+static void group_deal(
+    struct broker *broker, const struct group *group, struct rd_kafka_s **members, size_t count)
 {
     struct dice *dice = &broker->world->dice;
     bool anew = dice_permille(dice, 200);
-    size_t most = (broker->consumed_count + count - 1) / count;
-    for (size_t i = 0; i < broker->consumed_count; i++)
-        broker->shards[i].target = anew ? members[dice_below(dice, count)] : NULL;
-    for (size_t i = 0; i < broker->consumed_count && !anew; i++) {
-        struct rd_kafka_s *owner = broker->shards[i].owner;
+    size_t most = (group->shard_count + count - 1) / count;
+    for (size_t i = 0; i < group->shard_count; i++)
+        group_shard(broker, group, i)->target = anew ? members[dice_below(dice, count)] : NULL;
+    for (size_t i = 0; i < group->shard_count && !anew; i++) {
+        struct shard *shard = group_shard(broker, group, i);
+        struct rd_kafka_s *owner = shard->owner;
         if (owner && owner->member && group_share(broker, owner) < most)
-            broker->shards[i].target = owner;
+            shard->target = owner;
     }
-    for (size_t i = 0; i < broker->consumed_count; i++) {
-        if (broker->shards[i].target)
+    for (size_t i = 0; i < group->shard_count; i++) {
+        struct shard *shard = group_shard(broker, group, i);
+        if (shard->target)
             continue;
         struct rd_kafka_s *least = members[dice_below(dice, count)];
         for (size_t m = 0; m < count; m++)
             if (group_share(broker, members[m]) < group_share(broker, least))
                 least = members[m];
-        broker->shards[i].target = least;
+        shard->target = least;
     }
 }
 
-static bool group_complete(const struct broker *broker)
+static bool group_complete(const struct broker *broker, const struct group *group)
 {
     const struct rd_kafka_s *client;
     bool any = false;
     TAILQ_FOREACH (client, &broker->clients, link) {
-        if (client->member && client->phase != PHASE_JOINED)
+        if (client->group != group || !client->member)
+            continue;
+        if (client->phase != PHASE_JOINED)
             return false;
-        any = any || client->member;
+        any = true;
     }
     return any;
 }
 
-static void group_round(struct broker *broker)
+static void group_round(struct broker *broker, struct group *group)
 {
     struct rd_kafka_s *members[256];
-    broker->group.round_ns = CLOCK_NEVER;
-    if (!broker->group.rebalancing || !group_complete(broker))
+    group->round_ns = CLOCK_NEVER;
+    if (!group->rebalancing || !group_complete(broker, group))
         return;
-    size_t count = group_members(broker, members);
-    broker->group.rebalancing = false;
-    broker->group.generation++;
-    group_deal(broker, members, count);
+    size_t count = group_members(broker, group, members);
+    group->rebalancing = false;
+    group->generation++;
+    group_deal(broker, group, members, count);
     for (size_t m = 0; m < count; m++) {
         members[m]->phase = PHASE_SYNCING;
         members[m]->at_ns = world_after_ms(broker->world, 1, 30);
     }
     /* What nobody says that it has is its new owner's from now on; the rest once it is given up. */
-    for (size_t i = 0; i < broker->consumed_count; i++) {
-        struct shard *shard = &broker->shards[i];
-        if (!shard->owner || !shard->owner->toppars[i].assigned)
+    for (size_t i = 0; i < group->shard_count; i++) {
+        struct shard *shard = group_shard(broker, group, i);
+        if (!shard->owner || !shard->owner->toppars[shard->index].assigned)
             shard->owner = shard->target;
     }
-    world_note(broker->world, "round", broker->group.generation, (int64_t)count, 0);
+    world_note(broker->world, "round", group->generation, (int64_t)count, 0);
 }
 
 /* ---- what is due of one member ---- */
@@ -197,14 +246,14 @@ static bool group_take_place(struct broker *broker, struct rd_kafka_s *client)
 {
     struct rd_kafka_s *before;
     TAILQ_FOREACH (before, &broker->clients, link) {
-        if (before == client || !before->member || !client->conf.instance[0] ||
-            strcmp(before->conf.instance, client->conf.instance) != 0)
+        if (before == client || before->group != client->group || !before->member ||
+            !client->conf.instance[0] || strcmp(before->conf.instance, client->conf.instance) != 0)
             continue;
         before->member = false;
         before->expel_ns = 0;
         bool settled = true;
-        for (size_t i = 0; i < broker->consumed_count; i++) {
-            struct shard *shard = &broker->shards[i];
+        for (size_t i = 0; i < client->group->shard_count; i++) {
+            struct shard *shard = group_shard(broker, client->group, i);
             settled = settled && (shard->target == before || (shard->owner && shard->owner != before));
             if (shard->target == before)
                 shard->target = client;
@@ -223,12 +272,12 @@ static void group_on_join(struct broker *broker, struct rd_kafka_s *client)
     client_sent(client, API_JOIN_GROUP);
     client->member = true;
     client->phase = PHASE_JOINED;
-    if (took_place && !broker->group.rebalancing) {
+    if (took_place && !client->group->rebalancing) {
         client->phase = PHASE_SYNCING;
         client->at_ns = world_after_ms(broker->world, 1, 30);
         return;
     }
-    group_rebalance(broker);
+    group_rebalance(broker, client->group);
 }
 
 static void group_on_sync(struct broker *broker, struct rd_kafka_s *client)
@@ -239,12 +288,12 @@ static void group_on_sync(struct broker *broker, struct rd_kafka_s *client)
         client->tell_ns = broker->world->now_ns;
         return;
     }
-    client->generation = broker->group.generation;
+    client->generation = client->group->generation;
     rd_kafka_topic_partition_list_t *added = rd_kafka_topic_partition_list_new(4),
                                     *revoked = rd_kafka_topic_partition_list_new(4);
-    for (size_t i = 0; i < broker->consumed_count; i++) {
-        const struct shard *shard = &broker->shards[i];
-        bool has = client->toppars[i].assigned;
+    for (size_t i = 0; i < client->group->shard_count; i++) {
+        const struct shard *shard = group_shard(broker, client->group, i);
+        bool has = client->toppars[shard->index].assigned;
         if (has != (shard->target == client && shard->owner == client))
             rd_kafka_topic_partition_list_add(has ? revoked : added, broker->names[shard->topic], shard->id);
     }
@@ -308,7 +357,10 @@ static void group_client_turn(struct broker *broker, struct rd_kafka_s *client)
 
 int64_t group_due_ns(const struct broker *broker)
 {
-    int64_t due = broker->group.round_ns;
+    int64_t due = CLOCK_NEVER;
+    for (size_t i = 0; i < GROUP_COUNT; i++)
+        if (broker->groups[i].round_ns < due)
+            due = broker->groups[i].round_ns;
     const struct rd_kafka_s *client;
     TAILQ_FOREACH (client, &broker->clients, link) {
         int64_t own = group_client_due_ns(client);
@@ -326,8 +378,10 @@ void group_turn(struct broker *broker)
         if (group_client_due_ns(client) <= now)
             group_client_turn(broker, client);
     }
-    if (broker->group.round_ns <= now)
-        group_round(broker);
-    if (broker->group.rebalancing && broker->group.round_ns == CLOCK_NEVER && group_complete(broker))
-        broker->group.round_ns = world_after_ms(broker->world, 1, 200);
+    for (struct group *group = broker->groups; group < broker->groups + GROUP_COUNT; group++) {
+        if (group->round_ns <= now)
+            group_round(broker, group);
+        if (group->rebalancing && group->round_ns == CLOCK_NEVER && group_complete(broker, group))
+            group->round_ns = world_after_ms(broker->world, 1, 200);
+    }
 }

@@ -6,6 +6,7 @@
 #include "common/health.h"
 #include "documents.h"
 #include "worker/flow.h"
+#include "worker/intake.h"
 #include "world.h"
 
 #include <stdlib.h>
@@ -23,7 +24,8 @@ struct process {
     struct limiter *limiter;
     struct health *health;
     struct metrics *metrics;
-    struct rd_kafka_s *consumer, *producer; /* the broker's */
+    struct rd_kafka_s *consumers[INTAKE_SOURCES], *producer; /* the broker's */
+    size_t consumer_count;
     struct caller caller;
     int64_t turned_ns;
     int64_t next_ns;  /* when the worker's sleep ends by itself */
@@ -46,7 +48,8 @@ static void process_down(struct process *process)
     limiter_free(process->limiter);
     process->state = PROCESS_DOWN;
     process->flow = NULL;
-    process->consumer = process->producer = NULL;
+    process->producer = NULL;
+    process->consumer_count = 0;
     world_note(process->world, "down", (int64_t)process->number, 0, 0);
 }
 
@@ -56,11 +59,14 @@ void process_crash(struct process *process)
     if (process->state == PROCESS_DOWN)
         return;
     world_note(world, "crash", (int64_t)process->number, 0, 0);
-    struct rd_kafka_s *consumer = process->consumer;
-    consumer->dead = process->producer->dead = true;
-    if (consumer->member)
-        consumer->expel_ns = world_after_ms(world, 3000, 8000);
-    broker_cut(world->broker, consumer);
+    process->producer->dead = true;
+    for (size_t i = 0; i < process->consumer_count; i++) {
+        struct rd_kafka_s *consumer = process->consumers[i];
+        consumer->dead = true;
+        if (consumer->member)
+            consumer->expel_ns = world_after_ms(world, 3000, 8000);
+        broker_cut(world->broker, consumer);
+    }
     broker_cut(world->broker, process->producer);
     documents_cut(world->documents, process);
     process_down(process);
@@ -116,8 +122,9 @@ void process_stop(struct process *process)
 
 void process_expel(struct process *process)
 {
+    struct world *world = process->world;
     if (process->state != PROCESS_DOWN)
-        group_expel(process->world->broker, process->consumer);
+        group_expel(world->broker, process->consumers[dice_below(&world->dice, process->consumer_count)]);
 }
 
 bool process_runs(const struct process *process)
@@ -126,13 +133,9 @@ bool process_runs(const struct process *process)
 }
 
 /* Whether it left nothing behind: none of the records that it ended is to be worked again. */
-static void process_check_drained(struct process *process)
+static void process_check_committed(const struct process *process, const struct rd_kafka_s *client)
 {
-    const struct rd_kafka_s *client = process->consumer;
     const struct broker *broker = process->world->broker;
-    if (flow_in_flight(process->flow) || !flow_committed(process->flow) || client->tell_ns || client->lost ||
-        !client->member)
-        return;
     for (size_t i = 0; i < broker->consumed_count; i++) {
         const struct toppar *toppar = &client->toppars[i];
         const struct shard *shard = &broker->shards[i];
@@ -144,6 +147,17 @@ static void process_check_drained(struct process *process)
         if (offset > toppar->first && shard->committed < offset)
             world_violate(process->world, "drained, but topic %d partition %d is committed up to %ld of %ld",
                 shard->topic, shard->id, (long)shard->committed, (long)offset);
+    }
+}
+
+static void process_check_drained(const struct process *process)
+{
+    if (flow_in_flight(process->flow) || !flow_committed(process->flow))
+        return;
+    for (size_t i = 0; i < process->consumer_count; i++) {
+        const struct rd_kafka_s *client = process->consumers[i];
+        if (client->member && !client->tell_ns && !client->lost)
+            process_check_committed(process, client);
     }
 }
 
@@ -203,17 +217,22 @@ int64_t process_due_ns(const struct process *process)
 {
     if (process->state == PROCESS_DOWN)
         return CLOCK_NEVER;
-    int64_t wakes = earlier(client_wakes_ns(process->consumer, process->turned_ns),
-        client_wakes_ns(process->producer, process->turned_ns));
-    return earlier(process->next_ns, wakes);
+    int64_t due = earlier(process->next_ns, client_wakes_ns(process->producer, process->turned_ns));
+    for (size_t i = 0; i < process->consumer_count; i++)
+        due = earlier(due, client_wakes_ns(process->consumers[i], process->turned_ns));
+    return due;
 }
 
 void process_ended(struct process *process, const char *topic, int32_t id, int64_t offset)
 {
     const struct broker *broker = process->world->broker;
     struct shard *shard = broker_shard(broker, topic, id);
-    const struct toppar *toppar = &process->consumer->toppars[shard->index];
-    oracle_on_ended(process->world, shard, offset, toppar->assigned ? toppar->serial : 0);
+    uint64_t serial = 0;
+    for (size_t i = 0; i < process->consumer_count; i++) {
+        const struct toppar *toppar = &process->consumers[i]->toppars[shard->index];
+        serial = toppar->assigned ? toppar->serial : serial;
+    }
+    oracle_on_ended(process->world, shard, offset, serial);
 }
 
 size_t process_number(const struct process *process)
@@ -229,7 +248,7 @@ struct caller *process_caller(struct process *process)
 void process_set_client(struct process *process, struct rd_kafka_s *client)
 {
     if (client->type == RD_KAFKA_CONSUMER)
-        process->consumer = client;
+        process->consumers[process->consumer_count++] = client;
     else
         process->producer = client;
 }

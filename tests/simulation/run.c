@@ -58,7 +58,7 @@ static void run_disturb(struct world *world, const struct disturbance *disturban
         process_expel(process);
         break;
     case LOT_REBALANCE:
-        group_rebalance(world->broker);
+        group_rebalance(world->broker, &world->broker->groups[dice_below(&world->dice, GROUP_COUNT)]);
         break;
     }
 }

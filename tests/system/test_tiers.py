@@ -98,12 +98,28 @@ def test_a_waiting_tier_holds_nobody_up_and_survives_a_restart(flow, names, stac
     flow.wait_for_documents(100)
     assert one.stop() == 0
     assert not set(names.documents()) & set(imp_uids(10, "late"))
-    assert stack.kafka.lag(names.group, names.retry_topic("8s")) == 10
+    assert stack.kafka.lag(names.retry_group, names.retry_topic("8s")) == 10
     two = worker(simulator, **settings)
     flow.wait_for_documents(110)
-    wait_for(lambda: stack.kafka.lag(names.group, names.retry_topic("8s")) == 0, 30, "no lag on the tier")
+    wait_for(lambda: stack.kafka.lag(names.retry_group, names.retry_topic("8s")) == 0, 30, "no lag on the tier")
     flow.wait_until_done(two)
     assert set(simulator.calls().values()) == {1, 2}
+
+
+@pytest.mark.parametrize("backlog", ["main", "retry"])
+def test_a_backlog_on_one_topic_keeps_no_event_of_another_waiting(
+    flow, names, stack, simulator_factory, worker, backlog
+):
+    simulator = simulator_factory("--latency", "20ms")
+    retry_topic = names.retry_topic("1h")
+    many, few = (names.topic, retry_topic) if backlog == "main" else (retry_topic, names.topic)
+    one = worker(simulator, IMPCERT_RETRY_DELAYS="1h", IMPCERT_IN_FLIGHT=4, IMPCERT_WORKERS=1).wait_until_ready()
+    due = [("impcert.not_before", b"2000-01-01T00:00:00.000Z")]
+    stack.kafka.produce(many, [(*event(imp_uid), due) for imp_uid in imp_uids(10_000)])
+    wait_for(lambda: one.metric("impcert_events_stored_total") > 0, 30, "a stored event")
+    stack.kafka.produce(few, [(*event(imp_uid), due) for imp_uid in imp_uids(20, "few")])
+    wait_for(lambda: set(imp_uids(20, "few")) <= set(names.documents()), 30, "the few to be stored")
+    assert stack.kafka.lag(names.group_of(many), many) > 0
 
 
 def test_a_forged_due_time_waits_no_longer_than_the_tier(flow, names, stack, simulator, worker):
@@ -136,5 +152,5 @@ def test_workers_that_come_and_go_lose_nothing_on_the_tiers(flow, names, stack, 
     flow.wait_for_documents(300, deadline=90)
     flow.assert_ends(documents=imp_uids(300, "late"))
     for delay in ("1s", "3s"):
-        wait_for(lambda: stack.kafka.lag(names.group, names.retry_topic(delay)) == 0, 30, f"no lag on {delay}")
+        wait_for(lambda: stack.kafka.lag(names.retry_group, names.retry_topic(delay)) == 0, 30, f"no lag on {delay}")
     flow.wait_until_done(third)

@@ -135,6 +135,7 @@ static const struct {
     {SETTING_RETRY_DELAYS, "30s;5m", -1, "no duration"},
     {SETTING_INSTANCE_ID, "impcert-worker-0", 0, NULL},
     {SETTING_INSTANCE_ID, "a b", -1, "1 to 240"},
+    {SETTING_GROUP, "impcert of the shop", 0, NULL},
     {SETTING_BACKOFF, "200ms", 200, NULL},
     {SETTING_BACKOFF, "2s", 2000, NULL},
     {SETTING_BACKOFF, "3m", 180000, NULL},

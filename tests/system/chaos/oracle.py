@@ -40,7 +40,7 @@ def assert_offsets_hold_back(system):
     """Offsets are read first, and what stands for finished events only grows; so this may be asked at any time."""
     kafka, names = system.stack.kafka, system.names
     committed = {
-        topic: patiently(lambda topic=topic: kafka.committed(names.group, topic), f"committed offsets of {topic}")
+        topic: patiently(lambda topic=topic: kafka.committed(names.group_of(topic), topic), f"committed offsets of {topic}")
         for topic in system.topics
     }
     records = {

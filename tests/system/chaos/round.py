@@ -103,7 +103,7 @@ class Round:
 
     def _wait_until_worked_off(self, topic):
         """Until the group has committed whatever the topic holds now."""
-        kafka, group = self.system.stack.kafka, self.system.names.group
+        kafka, group = self.system.stack.kafka, self.system.names.group_of(topic)
         ends = kafka.end_offsets(topic)
 
         def passed():

@@ -23,7 +23,7 @@ Stack, Iamport = namedtuple("Stack", "kafka"), namedtuple("Iamport", "simulator"
 class World:
     """MongoDB, Kafka and the simulator as far as the oracle asks them; one partition for each topic."""
 
-    group, topic, dlq = "group", TOPIC, f"{TOPIC}.dlq"
+    topic, dlq = TOPIC, f"{TOPIC}.dlq"
 
     def __init__(self):
         self.system = System(
@@ -45,7 +45,11 @@ class World:
     def dead_letters(self):
         return self.logs[self.dlq]
 
-    def committed(self, _group, topic):
+    def group_of(self, topic):
+        return f"the group of {topic}"
+
+    def committed(self, group, topic):
+        assert group == self.group_of(topic)
         return {0: self.position[topic]}
 
     def certifications(self, imp_uids):

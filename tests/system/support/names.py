@@ -12,11 +12,15 @@ class Names:
         self.topic = f"certifications-{unique}"
         self.dlq = f"{self.topic}.dlq"
         self.group = f"impcert-{unique}"
+        self.retry_group = f"{self.group}.retry"
         self.database = f"impcert_{unique}"
         self.collection = "certifications"
 
     def retry_topic(self, delay):
         return f"{self.topic}.retry.{delay}"
+
+    def group_of(self, topic):
+        return self.group if topic == self.topic else self.retry_group
 
     def create_topics(self, partitions=6):
         """The main topic and its DLQ; a worker makes its retry topics."""
@@ -51,9 +55,10 @@ class Names:
     def clean_up(self):
         kafka = self._stack.kafka
         kafka.delete_topics([topic for topic in kafka.topics() if topic.startswith(self.topic)])
-        try:
-            kafka.delete_group(self.group)
-        except KafkaException:
-            pass  # never used, or a killed member's session is not over yet
+        for group in (self.group, self.retry_group):
+            try:
+                kafka.delete_group(group)
+            except KafkaException:
+                pass  # never used, or a killed member's session is not over yet
         with self._stack.mongodb.client() as client:
             client.drop_database(self.database)

@@ -1,0 +1,77 @@
+/* The configuration of a worker's consumers. */
+#include "worker/consumer_conf.h"
+
+#include "common/kafka.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static const struct kafka_property consumer_defaults[] = {
+    {"auto.offset.reset", "earliest"}, /* without a committed offset no event may be passed over */
+    {"session.timeout.ms", "45000"},
+    {"heartbeat.interval.ms", "1000"}, /* how soon members notice a rebalance, for which all others wait */
+    /* Records fetched ahead cost librdkafka about 500 bytes each, so fewer are than by default. With less
+     * than this, its pause of a second after each time that it has enough would leave a quick worker idle. A
+     * fetch must have room for every partition: what does not fit would starve the last ones. */
+    {"queued.min.messages", "6000"},
+    {"queued.max.messages.kbytes", "2048"},
+    {"max.partition.fetch.bytes", "49152"},
+    {"fetch.max.bytes", "33554432"},
+    {"fetch.wait.max.ms", "100"},
+    {"topic.metadata.refresh.interval.ms", "10000"},
+    {NULL, NULL},
+};
+
+/* What the guarantees hang on. */
+static const struct kafka_property consumer_fixed[] = {
+    {"enable.auto.commit", "false"},
+    {"enable.auto.offset.store", "false"},
+    {"enable.partition.eof", "false"},
+    {"partition.assignment.strategy", "cooperative-sticky"},
+    {"statistics.interval.ms", "2000"},
+    {"group.id", "from IMPCERT_GROUP"}, /* set by consumer_conf_set_names */
+    {NULL, NULL},
+};
+
+void consumer_conf_check(const struct settings *settings, struct faults *faults)
+{
+    kafka_conf_check(settings, consumer_defaults, consumer_fixed, faults);
+}
+
+static bool consumer_conf_set_name(rd_kafka_conf_t *conf, const char *property, struct error *error,
+    const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+static bool consumer_conf_set_name(
+    rd_kafka_conf_t *conf, const char *property, struct error *error, const char *format, ...)
+{
+    char name[512], why[256];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(name, sizeof name, format, arguments);
+    va_end(arguments);
+    if (length < 0 || (size_t)length >= sizeof name)
+        return error_set(error, "%s is too long", property);
+    return rd_kafka_conf_set(conf, property, name, why, sizeof why) == RD_KAFKA_CONF_OK ||
+           error_set(error, "%s: %s", property, why);
+}
+
+/* Members of a group need different names, and each consumer is one. */
+static bool consumer_conf_set_names(rd_kafka_conf_t *conf, const struct settings *settings,
+    const char *suffix, size_t number, struct error *error)
+{
+    const char *process = settings_text(settings, SETTING_INSTANCE_ID);
+    if (process && !consumer_conf_set_name(conf, "group.instance.id", error, "%s-%zu", process, number))
+        return false;
+    return consumer_conf_set_name(
+        conf, "group.id", error, "%s%s", settings_text(settings, SETTING_GROUP), suffix);
+}
+
+rd_kafka_conf_t *consumer_conf_new(
+    const struct settings *settings, const char *suffix, size_t number, struct error *error)
+{
+    rd_kafka_conf_t *conf = kafka_conf_new(settings, consumer_defaults, consumer_fixed, error);
+    if (!conf || consumer_conf_set_names(conf, settings, suffix, number, error))
+        return conf;
+    rd_kafka_conf_destroy(conf);
+    return NULL;
+}
