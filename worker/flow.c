@@ -374,6 +374,12 @@ void flow_drain(struct flow *flow)
         intake_stop(flow->intakes[i]);
 }
 
+int64_t flow_drain_jobs_until_ns(int64_t begun_ns, int64_t until_ns)
+{
+    int64_t tenth = (until_ns - begun_ns) / 10;
+    return until_ns - (tenth < CLOCK_S ? tenth : CLOCK_S);
+}
+
 /* Whether a call is running, or one may start before the drain has to end. */
 static bool flow_may_verify(const struct flow *flow, int64_t now_ns, int64_t until_ns)
 {

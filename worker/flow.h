@@ -47,6 +47,9 @@ bool flow_failed(const struct flow *flow, struct error *error);
 
 /* Takes nothing new from now on. */
 void flow_drain(struct flow *flow);
+/* Until when a drain waits for jobs that began then and has to end at until_ns: what was finished up to that
+ * time is still committed. */
+int64_t flow_drain_jobs_until_ns(int64_t begun_ns, int64_t until_ns);
 /* Whether what is in flight has ended, or can't end before until_ns. */
 bool flow_drained(const struct flow *flow, int64_t until_ns);
 /* Commits with the next turns, instead of once a second; and whether that is done and answered. */

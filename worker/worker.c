@@ -60,15 +60,22 @@ static void worker_turn(struct worker *worker)
     worker_sleep(worker);
 }
 
+static int64_t worker_jobs_until_ns(struct worker *worker, int64_t begun_ns)
+{
+    return flow_drain_jobs_until_ns(begun_ns, atomic_load(&worker->drain_until_ns));
+}
+
 /* Finishes what is in flight, then commits and waits for the answer, all until the deadline, which a second
  * wish to stop may bring forward. */
 static void worker_drain(struct worker *worker)
 {
     struct flow *flow = worker->flow;
-    int64_t until;
+    int64_t begun = clock_ns(), until = worker_jobs_until_ns(worker, begun);
     flow_drain(flow);
-    while (clock_ns() < (until = atomic_load(&worker->drain_until_ns)) && !flow_drained(flow, until))
+    while (clock_ns() < until && !flow_drained(flow, until)) {
         worker_turn(worker);
+        until = worker_jobs_until_ns(worker, begun);
+    }
     while (clock_ns() < atomic_load(&worker->drain_until_ns) && !flow_committed(flow)) {
         flow_commit(flow);
         worker_turn(worker);

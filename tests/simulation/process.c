@@ -28,8 +28,8 @@ struct process {
     size_t consumer_count;
     struct caller caller;
     int64_t turned_ns;
-    int64_t next_ns;  /* when the worker's sleep ends by itself */
-    int64_t until_ns; /* of the drain */
+    int64_t next_ns;                 /* when the worker's sleep ends by itself */
+    int64_t jobs_until_ns, until_ns; /* of the drain */
 };
 
 struct process *process_new(struct world *world, size_t number)
@@ -115,6 +115,7 @@ void process_stop(struct process *process)
         return;
     world_note(process->world, "stop", (int64_t)process->number, 0, 0);
     process->until_ns = process->world->now_ns + process->world->plan.drain_ns;
+    process->jobs_until_ns = flow_drain_jobs_until_ns(process->world->now_ns, process->until_ns);
     process->next_ns = process->world->now_ns;
     process->state = PROCESS_DRAINING;
     flow_drain(process->flow);
@@ -166,7 +167,7 @@ static void process_move_on(struct process *process)
 {
     int64_t now = process->world->now_ns;
     if (process->state == PROCESS_DRAINING &&
-        (now >= process->until_ns || flow_drained(process->flow, process->until_ns)))
+        (now >= process->jobs_until_ns || flow_drained(process->flow, process->jobs_until_ns)))
         process->state = PROCESS_COMMITTING;
     if (process->state != PROCESS_COMMITTING)
         return;

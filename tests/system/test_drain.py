@@ -81,6 +81,20 @@ def test_the_drain_timeout_ends_what_hangs(flow, names, simulator, worker):
     flow.assert_ends(documents=[*fine, *stuck])
 
 
+def test_what_is_finished_before_the_drain_timeout_ends_the_rest_is_committed(flow, names, simulator, worker):
+    """There is more in flight than can be done in time."""
+    wanted = imp_uids(1000)
+    flow.publish(wanted)
+    one = worker(simulator, IMPCERT_WORKERS=1, IMPCERT_RATE_LIMIT=200, IMPCERT_DRAIN_TIMEOUT="2500ms")
+    flow.wait_for_documents(100)
+    assert stop_timed(one) < 5
+    assert 100 < len(names.documents()) < 1000
+    flow.wait_until_done(worker(simulator))
+    flow.assert_ends(documents=wanted)
+    repeated = sum(simulator.calls().values()) - len(wanted)
+    assert repeated < 10, f"{repeated} calls were repeated"
+
+
 def test_waiting_retries_are_finished_or_left(flow, simulator, worker):
     """A stop does not wait for a backoff that is longer than the drain, and dead-letters nothing early."""
     events = imp_uids(20, "unavailable")
