@@ -117,6 +117,8 @@ def assert_waits_out(how, seconds, events, flow, names, stack, upstream, worker,
     one = worker(upstream, **settings, **properties(*IMPATIENT))
     flow.publish(early)
     flow.wait_until_done(one)
+    for group, share in ((names.group, 6 // WORKERS), (names.retry_group, 12 // WORKERS)):
+        wait_for(lambda: names.shares(group) == [share] * WORKERS, 30, f"{share} partitions each in {group}")
     rebalances = one.metric("impcert_rebalances_total")
     with upstream.away(how):
         flow.publish(waiting)

@@ -32,22 +32,11 @@ class Idleness:
         return True
 
 
-@pytest.fixture
-def shares(stack, names):
-    """shares(group) gives how many partitions each member has."""
-
-    def read(group):
-        [future] = stack.kafka.admin.describe_consumer_groups([group]).values()
-        return [len(one.assignment.topic_partitions) for one in future.result(30).members]
-
-    return read
-
-
-def test_whoever_comes_later_gets_a_share_of_each_kind_of_topic(flow, names, simulator, worker, shares):
+def test_whoever_comes_later_gets_a_share_of_each_kind_of_topic(flow, names, simulator, worker):
     for count in (1, 2, 3):
         worker(simulator, IMPCERT_WORKERS=1, IMPCERT_RETRY_DELAYS="30s,5m").wait_until_ready()
-        wait_for(lambda: shares(names.group) == [6 // count] * count, 30, f"{count} shares of the main topic")
-        wait_for(lambda: shares(names.retry_group) == [12 // count] * count, 30, f"{count} shares of the retry topics")
+        wait_for(lambda: names.shares(names.group) == [6 // count] * count, 30, f"{count} shares of the main topic")
+        wait_for(lambda: names.shares(names.retry_group) == [12 // count] * count, 30, f"{count} shares of the retry topics")
 
 
 def test_workers_join_and_leave_under_load(flow, names, stack, simulator_factory, worker, report):

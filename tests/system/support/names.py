@@ -52,6 +52,14 @@ class Names:
     def lag(self):
         return self._stack.kafka.lag(self.group, self.topic)
 
+    def shares(self, group):
+        """How many partitions each member of the group has, once nobody is joining any more; before, None."""
+        [future] = self._stack.kafka.admin.describe_consumer_groups([group]).values()
+        description = future.result(30)
+        if description.state.name != "STABLE":
+            return None
+        return [len(member.assignment.topic_partitions) for member in description.members]
+
     def clean_up(self):
         kafka = self._stack.kafka
         kafka.delete_topics([topic for topic in kafka.topics() if topic.startswith(self.topic)])
