@@ -25,7 +25,8 @@
  * that has just answered. Without them work is only repeated. */
 #define INTAKE_RESTORE_WITHIN_MS 3000
 /* A record of a retry topic that is due so soon waits among the jobs in flight. Only a longer wait pauses its
- * partition, which costs a fetch. */
+ * partition: the next fetch behind a pause can be a second away, as a broker thread of librdkafka without
+ * anything to do sleeps for so long. */
 #define INTAKE_NEARLY_DUE CLOCK_S
 
 struct intake {
@@ -44,10 +45,10 @@ struct intake {
 
     struct partition *last; /* partition of the record before: most come in runs. Valid within one turn. */
     bool has_more;
-    bool full;           /* all partitions are to be paused for want of room, or for good */
-    bool pauses_stale;   /* some partition may have to be paused or resumed */
-    int64_t held_due_ns; /* when the first held record is due; CLOCK_NEVER: none is held */
-    bool stopped;        /* no more records are taken */
+    bool full;          /* all partitions are to be paused for want of room, or for good */
+    bool pauses_stale;  /* some partition may have to be paused or resumed */
+    int64_t release_ns; /* when the first held record is nearly due; CLOCK_NEVER: none is held */
+    bool stopped;       /* no more records are taken */
     bool closing;
     int64_t full_since_ns; /* 0: there was room in the last turn */
     int64_t commit_due_ns;
@@ -123,13 +124,18 @@ static void intake_resume_before_giving_up(struct intake *intake, const rd_kafka
 
 /* ---- records of retry topics that are not due ---- */
 
-static void intake_find_held_due(struct intake *intake)
+static int64_t intake_release_ns_of(const struct job *job)
+{
+    return job->due_ns - INTAKE_NEARLY_DUE;
+}
+
+static void intake_find_release(struct intake *intake)
 {
     const struct partition *partition;
-    intake->held_due_ns = CLOCK_NEVER;
+    intake->release_ns = CLOCK_NEVER;
     TAILQ_FOREACH (partition, &intake->assignment.partitions, link) {
-        if (partition->held && partition->held->due_ns < intake->held_due_ns)
-            intake->held_due_ns = partition->held->due_ns;
+        if (partition->held && intake_release_ns_of(partition->held) < intake->release_ns)
+            intake->release_ns = intake_release_ns_of(partition->held);
     }
 }
 
@@ -138,8 +144,8 @@ static void intake_hold(struct intake *intake, struct partition *partition, stru
 {
     job->state = JOB_HELD;
     partition->held = job;
-    if (job->due_ns < intake->held_due_ns)
-        intake->held_due_ns = job->due_ns;
+    if (intake_release_ns_of(job) < intake->release_ns)
+        intake->release_ns = intake_release_ns_of(job);
     intake->pauses_stale = true;
     intake_sync_pauses(intake);
 }
@@ -152,25 +158,24 @@ static struct job *intake_take_held(struct intake *intake, struct partition *par
     return job;
 }
 
-/* Moves up to room held records that are due to arrived; returns how many. */
+/* Moves up to room held records that are nearly due to arrived; returns how many. */
 static size_t intake_release_held(
     struct intake *intake, size_t room, struct job_list *arrived, int64_t now_ns)
 {
     size_t released = 0;
     struct partition *partition;
-    if (now_ns < intake->held_due_ns)
+    if (now_ns < intake->release_ns)
         return 0;
     TAILQ_FOREACH (partition, &intake->assignment.partitions, link) {
         if (released == room)
             break;
-        if (!partition->held || partition->held->due_ns > now_ns)
+        if (!partition->held || intake_release_ns_of(partition->held) > now_ns)
             continue;
         struct job *job = intake_take_held(intake, partition);
-        job->begun_ns = now_ns;
         job_move(job, NULL, arrived, JOB_READY);
         released++;
     }
-    intake_find_held_due(intake);
+    intake_find_release(intake);
     return released;
 }
 
@@ -186,7 +191,7 @@ static void intake_drop_held(struct intake *intake, const rd_kafka_topic_partiti
         intake_drop(intake, job);
         job_pool_give(intake->jobs, job);
     }
-    intake_find_held_due(intake);
+    intake_find_release(intake);
 }
 
 /* ---- the group ---- */
@@ -442,7 +447,7 @@ struct intake *intake_open(const struct intake_config *config, struct error *err
     intake->main_topic = settings_text(config->settings, SETTING_TOPIC);
     intake->jobs = config->jobs;
     intake->capacity = (size_t)settings_number(config->settings, SETTING_IN_FLIGHT);
-    intake->held_due_ns = CLOCK_NEVER;
+    intake->release_ns = CLOCK_NEVER;
     assignment_init(&intake->assignment);
     if (intake_connect(intake, config, error))
         return intake;
@@ -589,10 +594,10 @@ static void intake_take(
     struct job *job = partition ? intake_begin(intake, partition, message) : NULL;
     if (!job)
         return;
-    job->begun_ns = now_ns;
     job->due_ns = intake_due_ns_of(intake, partition, job, now_ns);
+    job->begun_ns = job->due_ns;
     metrics_add(intake->metrics, METRIC_CONSUMED, 1);
-    if (job->due_ns - now_ns > INTAKE_NEARLY_DUE)
+    if (intake_release_ns_of(job) > now_ns)
         intake_hold(intake, partition, job);
     else
         job_move(job, NULL, arrived, JOB_READY);
@@ -665,7 +670,7 @@ void intake_stop(struct intake *intake)
 
 int64_t intake_due_ns(const struct intake *intake)
 {
-    return intake->held_due_ns;
+    return intake->release_ns;
 }
 
 bool intake_has_more(const struct intake *intake)

@@ -45,12 +45,12 @@ void intake_close(struct intake *intake);
 
 /* Takes up to room records as jobs onto arrived and returns how much of the room it used; serves rebalances
  * and commits what is due. Without room the partitions are paused after a moment, and go on when there is
- * plenty of room again. A partition of a retry topic whose next record is not due is paused until it is; one
- * that is due within a second arrives with its due_ns ahead. */
+ * plenty of room again. A partition of a retry topic whose next record is not due within a second is paused
+ * until then; records arrive with their due_ns ahead. */
 size_t intake_turn(struct intake *intake, size_t room, struct job_list *arrived, int64_t now_ns);
 /* The partitions that it holds. */
 size_t intake_partitions(const struct intake *intake);
-/* When the next record of a retry topic is due. */
+/* When the next record of a retry topic is let go. */
 int64_t intake_due_ns(const struct intake *intake);
 /* Whether the last turn left records behind for want of room. */
 bool intake_has_more(const struct intake *intake);

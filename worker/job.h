@@ -52,7 +52,7 @@ struct job {
     bool token_renewed;                 /* a 401 has been answered with a new token already */
     int64_t first_failed_ms;            /* wall time; 0: it has not failed */
     int64_t due_ns;                     /* HELD, READY, WAITING, FORWARDING: when to go on */
-    int64_t begun_ns;                   /* when it was received */
+    int64_t begun_ns;                   /* when it was received; of a retry topic, when it was due */
     int64_t asked_ns;                   /* VERIFYING: when its call was started */
     uint64_t token_serial;              /* VERIFYING: which token its call carries */
     struct verdict verdict;             /* of the last try */

@@ -66,9 +66,10 @@ def test_a_pair_that_is_revoked_and_renewed_costs_no_event(
     """What is in flight waits, what is on Kafka stays there, and a new file is all that it takes."""
     simulator = simulator_factory("--latency", "20ms")
     wanted = imp_uids(6000)
-    flow.publish(wanted)
     settings = {"IMPCERT_WORKERS": WORKERS, "IMPCERT_IN_FLIGHT": 20, "IMPCERT_ATTEMPTS": 1, "IMPCERT_RETRY_DELAYS": "30s"}
     one = worker(simulator, **settings, **secret_file.settings)
+    wait_for(lambda: names.shares(names.group) == [6 // WORKERS] * WORKERS, 30, "each worker to have its share")
+    flow.publish(wanted)
     flow.wait_for_documents(500)
     simulator.settings(secret="renewed")
     simulator.expire_token()

@@ -70,7 +70,7 @@ def test_refused_for_good_takes_no_tier(flow, names, simulator, worker, deferred
     assert deferred("1s") == {}
 
 
-def test_the_due_time_is_exact_to_a_second_and_nobody_waits_busily(flow, names, simulator, worker, deferred):
+def test_the_due_time_is_exact_to_a_second_and_nobody_waits_busily(flow, names, simulator, worker, deferred, report):
     """With other work and without; the worker's CPU time over the wait shows that no thread turns hot."""
     simulator.faults([{"kind": "missing", "match": "late", "times": 1}])
     flow.publish(imp_uids(30, "late"))
@@ -82,9 +82,12 @@ def test_the_due_time_is_exact_to_a_second_and_nobody_waits_busily(flow, names, 
     assert one.cpu_seconds() - cpu < 1.0
     assert one.metric("impcert_http_calls_total") == turned + 30
     documents = names.documents()
-    for imp_uid, letter in deferred("5s").items():
-        late = documents[imp_uid]["verified_at"].replace(tzinfo=timezone.utc) - letter.time("not_before")
-        assert 0 <= late.total_seconds() + 0.005 < 1.005, f"{imp_uid} was verified {late} after its due time"
+    lateness = {
+        imp_uid: (documents[imp_uid]["verified_at"].replace(tzinfo=timezone.utc) - letter.time("not_before")).total_seconds()
+        for imp_uid, letter in deferred("5s").items()
+    }
+    report(f"{min(lateness.values())} to {max(lateness.values())} s after the due time")
+    assert all(-0.005 <= late < 1 for late in lateness.values()), lateness
 
 
 def test_a_waiting_tier_holds_nobody_up_and_survives_a_restart(flow, names, stack, simulator, worker):
