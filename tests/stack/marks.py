@@ -32,17 +32,28 @@ def processes():
         yield int(entry), dict(v.decode(errors="replace").split("=", 1) for v in variables if b"=" in v)
 
 
-def _read_environment(pid, patience=0.1):
-    """In the midst of an execve(2) it reads as empty, so that one is read again for a while."""
-    started = time.monotonic()
+def _read_environment(pid, settled=0.05, patience=10):
+    """In the midst of an execve(2) it reads as cut off, or as empty: what counts is what is read twice, and an empty
+    one only after a while in which its place is known (proc(5), stat: env_start)."""
+    content = None
+    started = since = time.monotonic()
     while True:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            content = file.read()
-        if content or time.monotonic() - started > patience:
+        before, content = content, _read(pid, "environ")
+        os.readlink(f"/proc/{pid}/exe")  # raises OSError for zombies and threads of the kernel, which have no program
+        now = time.monotonic()
+        if content != before or (not content and _read(pid, "stat").rpartition(b")")[2].split()[47] == b"0"):
+            since = now
+        elif content or now - since > settled:
             return content
-        # Zombies and threads of the kernel have no program; this raises OSError for them.
-        os.readlink(f"/proc/{pid}/exe")
-        time.sleep(0.001)
+        if now - started > patience:
+            return content
+        if not content:
+            time.sleep(0.001)
+
+
+def _read(pid, name):
+    with open(f"/proc/{pid}/{name}", "rb") as file:
+        return file.read()
 
 
 def find(directory, server=None):
