@@ -34,7 +34,9 @@ struct shard {
     int64_t appended_ns;
     int64_t committed; /* -1: nothing yet */
     char *metadata;    /* of the commit; owned; NULL: none */
-    struct rd_kafka_s *owner, *target;
+    /* Who holds it, whose it is to be, and to whom the last round gave it: NULL while the owner had to give
+     * it up first, after which there is another round. */
+    struct rd_kafka_s *owner, *target, *dealt;
 };
 
 struct commit {

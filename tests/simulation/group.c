@@ -234,6 +234,7 @@ static void group_round(struct broker *broker, struct group *group)
         struct shard *shard = group_shard(broker, group, i);
         if (!shard->owner || !shard->owner->toppars[shard->index].assigned)
             shard->owner = shard->target;
+        shard->dealt = shard->owner == shard->target ? shard->target : NULL;
     }
     world_note(broker->world, "round", group->generation, (int64_t)count, 0);
 }
@@ -257,7 +258,9 @@ static bool group_take_place(struct broker *broker, struct rd_kafka_s *client)
             settled = settled && (shard->target == before || (shard->owner && shard->owner != before));
             if (shard->target == before)
                 shard->target = client;
-            if (shard->owner == before || (!shard->owner && shard->target == client))
+            if (shard->dealt == before)
+                shard->dealt = client;
+            if (shard->owner == before || (!shard->owner && shard->dealt == client))
                 shard->owner = client;
         }
         return settled;
@@ -294,7 +297,7 @@ static void group_on_sync(struct broker *broker, struct rd_kafka_s *client)
     for (size_t i = 0; i < client->group->shard_count; i++) {
         const struct shard *shard = group_shard(broker, client->group, i);
         bool has = client->toppars[shard->index].assigned;
-        if (has != (shard->target == client && shard->owner == client))
+        if (has != (shard->dealt == client && shard->owner == client))
             rd_kafka_topic_partition_list_add(has ? revoked : added, broker->names[shard->topic], shard->id);
     }
     client->joins_again = revoked->cnt;
