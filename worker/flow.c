@@ -43,6 +43,7 @@ struct flow {
     size_t in_flight;
     size_t record_bytes; /* of the jobs in flight */
     bool draining;
+    bool finishing;
 };
 
 /* ---- the way of an event ---- */
@@ -294,7 +295,8 @@ static void flow_move_jobs(struct flow *flow, int64_t now_ns)
         ;
     flow_release_refused(flow);
     flow_drop_orphans(flow);
-    verify_start(flow->verify, &flow->ready, now_ns);
+    if (!flow->finishing)
+        verify_start(flow->verify, &flow->ready, now_ns);
     while ((job = TAILQ_FIRST(verify_answered(flow->verify))))
         flow_judge(flow, job, now_ns);
     store_turn(flow->store, now_ns);
@@ -396,14 +398,17 @@ bool flow_drained(const struct flow *flow, int64_t until_ns)
            !flow_may_verify(flow, clock_ns(), until_ns);
 }
 
-void flow_commit(struct flow *flow)
+void flow_finish(struct flow *flow)
 {
+    flow->finishing = true;
     for (size_t i = 0; i < flow->intake_count; i++)
         intake_commit(flow->intakes[i]);
 }
 
-bool flow_committed(const struct flow *flow)
+bool flow_finished(const struct flow *flow)
 {
+    if (verify_busy(flow->verify) || store_count(flow->store) || forward_busy(flow->forward))
+        return false;
     for (size_t i = 0; i < flow->intake_count; i++)
         if (!intake_committed(flow->intakes[i]))
             return false;

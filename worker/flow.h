@@ -52,9 +52,11 @@ void flow_drain(struct flow *flow);
 int64_t flow_drain_jobs_until_ns(int64_t begun_ns, int64_t until_ns);
 /* Whether what is in flight has ended, or can't end before until_ns. */
 bool flow_drained(const struct flow *flow, int64_t until_ns);
-/* Commits with the next turns, instead of once a second; and whether that is done and answered. */
-void flow_commit(struct flow *flow);
-bool flow_committed(const struct flow *flow);
+/* The end of a drain, in each of its turns: no call is started any more, and what has ended is committed
+ * without waiting for the second to be over. */
+void flow_finish(struct flow *flow);
+/* Whether nothing is under way any more, a commit included. */
+bool flow_finished(const struct flow *flow);
 size_t flow_in_flight(const struct flow *flow);
 
 #endif

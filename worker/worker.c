@@ -76,9 +76,10 @@ static void worker_drain(struct worker *worker)
         worker_turn(worker);
         until = worker_jobs_until_ns(worker, begun);
     }
-    while (clock_ns() < atomic_load(&worker->drain_until_ns) && !flow_committed(flow)) {
-        flow_commit(flow);
+    flow_finish(flow);
+    while (clock_ns() < atomic_load(&worker->drain_until_ns) && !flow_finished(flow)) {
         worker_turn(worker);
+        flow_finish(flow);
     }
     log_info("drained", LOG_NUMBER("left_for_redelivery", (int64_t)flow_in_flight(flow)));
 }

@@ -26,10 +26,15 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CHUNK = 10000
 
 
+def stop(received, _frame):
+    # Not sys.exit: what that raises is no instance yet, and gets lost in a callback of the Kafka client.
+    raise SystemExit(128 + received)
+
+
 def main():
     options = parse()
     for number in SIGNALS[1:]:
-        signal.signal(number, lambda received, _: sys.exit(128 + received))
+        signal.signal(number, stop)
     # The demo has servers of its own, whatever tests would be given.
     for name in ("STACK_KAFKA_BROKERS", "STACK_MONGODB_URI"):
         os.environ.pop(name, None)

@@ -153,7 +153,7 @@ static void process_check_committed(const struct process *process, const struct 
 
 static void process_check_drained(const struct process *process)
 {
-    if (flow_in_flight(process->flow) || !flow_committed(process->flow))
+    if (flow_in_flight(process->flow) || !flow_finished(process->flow))
         return;
     for (size_t i = 0; i < process->consumer_count; i++) {
         const struct rd_kafka_s *client = process->consumers[i];
@@ -171,12 +171,12 @@ static void process_move_on(struct process *process)
         process->state = PROCESS_COMMITTING;
     if (process->state != PROCESS_COMMITTING)
         return;
-    if (now >= process->until_ns || flow_committed(process->flow)) {
+    if (now >= process->until_ns || flow_finished(process->flow)) {
         process_check_drained(process);
         process_down(process);
         return;
     }
-    flow_commit(process->flow);
+    flow_finish(process->flow);
 }
 
 static void process_sleep(struct process *process)

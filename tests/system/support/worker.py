@@ -67,6 +67,17 @@ class Worker(Program):
         return sum(value for sample, value in self.metrics().items() if sample.split("{")[0] == name)
 
 
+    def log_tail(self, lines=40):
+        """With the metrics, where there are any left to ask for."""
+        tail = super().log_tail(lines)
+        if self.exit_code is not None or not self._address:
+            return tail
+        try:
+            return f"{tail}\n{ {name: value for name, value in self.metrics().items() if value and '_bucket' not in name} }"
+        except OSError as failure:
+            return f"{tail}\nno metrics: {failure}"
+
+
 def _parsed(lines):
     for line in list(lines):
         try:
