@@ -19,10 +19,11 @@ enum { RECEIVE_BUFFER = 2048, BODY_KEEP = 4096 };
 enum { RETRY_AFTER_MAX_S = 3600 };
 
 struct http_call {
+    struct http *http;
     CURL *easy;                 /* owned; options that never change are set once */
     struct curl_slist *headers; /* owned; carries the token of token_serial */
     uint64_t token_serial;      /* 0: no token */
-    struct buf body;            /* the answer's */
+    struct buf body;            /* the answer's; without memory until it begins */
     bool too_large;             /* the body was cut off */
     bool posts;                 /* the easy handle is set up for POST */
     char failure[CURL_ERROR_SIZE];
@@ -39,6 +40,7 @@ struct http {
     int epoll_fd; /* borrowed */
     int64_t due_ns;
     struct http_config config;
+    struct buf spare; /* memory for the next body: few answers are under way at once, of many calls */
     struct http_calls idle;
     struct http_calls running;
 };
@@ -72,10 +74,20 @@ static int http_on_timer(CURLM *multi, long timeout_ms, void *context)
     return 0;
 }
 
+/* Gives the spare memory to a body without any, or that of a body back. */
+static void http_swap_spare(struct http *http, struct http_call *call)
+{
+    struct buf body = call->body;
+    call->body = http->spare;
+    http->spare = body;
+}
+
 static size_t http_on_body(char *data, size_t one, size_t size, void *context)
 {
     (void)one;
     struct http_call *call = context;
+    if (!call->body.data)
+        http_swap_spare(call->http, call);
     if (buf_append(&call->body, data, size))
         return size;
     call->too_large = true;
@@ -110,14 +122,15 @@ static bool http_call_set_up(struct http_call *call, const struct http_config *c
            curl_easy_setopt(easy, CURLOPT_WRITEDATA, call) == CURLE_OK;
 }
 
-static struct http_call *http_call_new(const struct http_config *config)
+static struct http_call *http_call_new(struct http *http)
 {
     struct http_call *call = calloc(1, sizeof *call);
     if (!call)
         return NULL;
+    call->http = http;
     buf_init(&call->body, HTTP_BODY_LIMIT);
     call->easy = curl_easy_init();
-    if (call->easy && http_call_set_up(call, config))
+    if (call->easy && http_call_set_up(call, &http->config))
         return call;
     http_call_free(call);
     return NULL;
@@ -134,6 +147,7 @@ struct http *http_open(const struct http_config *config, int epoll_fd, struct er
     http->epoll_fd = epoll_fd;
     http->due_ns = CLOCK_NEVER;
     http->config = *config;
+    buf_init(&http->spare, HTTP_BODY_LIMIT);
     LIST_INIT(&http->idle);
     LIST_INIT(&http->running);
     curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, http_on_socket);
@@ -165,6 +179,7 @@ void http_close(struct http *http)
     http_free_calls(&http->running);
     http_free_calls(&http->idle);
     curl_multi_cleanup(http->multi);
+    buf_cleanup(&http->spare);
     free(http);
 }
 
@@ -214,7 +229,7 @@ bool http_start(struct http *http, const struct http_request *request, struct er
     struct http_call *call = LIST_FIRST(&http->idle);
     if (call)
         LIST_REMOVE(call, link);
-    else if (!(call = http_call_new(&http->config)))
+    else if (!(call = http_call_new(http)))
         return error_set(error, "out of memory for another HTTP call");
 
     call->done = request->done;
@@ -269,7 +284,9 @@ static void http_finish(struct http *http, struct http_call *call, CURLcode code
     /* The body held personal data or a token. */
     if (call->body.size)
         explicit_bzero(call->body.data, call->body.size);
-    buf_reset(&call->body, BODY_KEEP);
+    buf_reset(&call->body, http->spare.data ? 0 : BODY_KEEP);
+    if (call->body.data)
+        http_swap_spare(http, call);
     LIST_REMOVE(call, link);
     LIST_INSERT_HEAD(&http->idle, call, link);
 }
