@@ -41,7 +41,11 @@ def finished_beyond(metadata):
         return 0
     text = metadata.removeprefix("1r:")
     runs, run, shift = [], 0, 0
-    for byte in base64.b64decode(text + "=" * (-len(text) % 4))[4:]:
+    try:
+        decoded = base64.b64decode(text + "=" * (-len(text) % 4))
+    except ValueError:
+        return 0
+    for byte in decoded[4:]:
         run |= (byte & 0x7F) << shift
         shift += 7
         if byte < 0x80:
