@@ -87,8 +87,10 @@ bool assignment_restore(struct partition *partition, const rd_kafka_topic_partit
 struct partition *assignment_restart(struct assignment *assignment, struct partition *partition)
 {
     struct partition *fresh = assignment_add_one(assignment, partition->topic, partition->id);
-    if (fresh)
+    if (fresh) {
+        fresh->started = partition->started;
         partition_gone(assignment, partition);
+    }
     return fresh;
 }
 

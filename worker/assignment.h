@@ -25,8 +25,9 @@ struct partition {
     enum partition_state state;
     struct offsets offsets;
     int tier;                /* whose topic it is of; TIER_MAIN: the main topic */
+    bool started;            /* a record of it has come */
     bool paused;             /* as librdkafka was told */
-    struct job *held;        /* the next record of a retry topic, which is not due yet; NULL: none */
+    struct job *held;        /* the next record, not due yet or without room; NULL: none */
     int64_t committed;       /* the position last sent to the broker; -1: none, or it failed */
     uint64_t committed_done; /* offsets.done as it was then */
     TAILQ_ENTRY(partition) link;

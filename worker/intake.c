@@ -67,9 +67,13 @@ struct intake {
 /* ---- pausing ---- */
 
 /* librdkafka takes a resumed partition that was not paused back to where its assignment began, so each is
- * told only of a change. A revoked partition has nothing more to give. */
+ * told only of a change. A pause that crosses the start of fetching makes librdkafka throw the start away as
+ * outdated, and nothing ever comes: so none before the first record, which is held where there is no room. A
+ * revoked partition has nothing more to give. */
 static bool intake_wants_pause(const struct intake *intake, const struct partition *partition)
 {
+    if (!partition->started)
+        return false;
     return intake->full || partition->held || partition->state == PARTITION_REVOKED;
 }
 
@@ -122,7 +126,7 @@ static void intake_resume_before_giving_up(struct intake *intake, const rd_kafka
     intake_set_paused(intake, paused, false);
 }
 
-/* ---- records of retry topics that are not due ---- */
+/* ---- records that are not due, or came without room ---- */
 
 static int64_t intake_release_ns_of(const struct job *job)
 {
@@ -158,6 +162,12 @@ static struct job *intake_take_held(struct intake *intake, struct partition *par
     return job;
 }
 
+static void intake_arrive(struct intake *intake, struct job *job, struct job_list *arrived)
+{
+    metrics_add(intake->metrics, METRIC_CONSUMED, 1);
+    job_move(job, NULL, arrived, JOB_READY);
+}
+
 /* Moves up to room held records that are nearly due to arrived; returns how many. */
 static size_t intake_release_held(
     struct intake *intake, size_t room, struct job_list *arrived, int64_t now_ns)
@@ -172,7 +182,7 @@ static size_t intake_release_held(
         if (!partition->held || intake_release_ns_of(partition->held) > now_ns)
             continue;
         struct job *job = intake_take_held(intake, partition);
-        job_move(job, NULL, arrived, JOB_READY);
+        intake_arrive(intake, job, arrived);
         released++;
     }
     intake_find_release(intake);
@@ -580,6 +590,15 @@ static int64_t intake_due_ns_of(
     return now_ns + (wait_ms < most_ms ? wait_ms : most_ms) * CLOCK_MS;
 }
 
+/* From its first record on, a partition may be paused. */
+static void intake_note_start(struct intake *intake, struct partition *partition)
+{
+    if (partition->started)
+        return;
+    partition->started = true;
+    intake->pauses_stale = true;
+}
+
 /* A record outside the assignment comes to its new owner. */
 static void intake_take(
     struct intake *intake, rd_kafka_message_t *message, struct job_list *arrived, int64_t now_ns)
@@ -587,6 +606,7 @@ static void intake_take(
     struct partition *partition = intake_partition(intake, message);
     if (!partition || partition->state != PARTITION_ASSIGNED || intake->stopped)
         return;
+    intake_note_start(intake, partition);
     if (message->offset < partition->offsets.base)
         partition = intake_restart(intake, partition, message->offset);
     else if (message->offset < partition->offsets.next)
@@ -596,11 +616,10 @@ static void intake_take(
         return;
     job->due_ns = intake_due_ns_of(intake, partition, job, now_ns);
     job->begun_ns = job->due_ns;
-    metrics_add(intake->metrics, METRIC_CONSUMED, 1);
-    if (intake_release_ns_of(job) > now_ns)
+    if (intake->full || intake_release_ns_of(job) > now_ns)
         intake_hold(intake, partition, job);
     else
-        job_move(job, NULL, arrived, JOB_READY);
+        intake_arrive(intake, job, arrived);
 }
 
 /* What was finished is committed with the last commit, once the one before it is answered. */

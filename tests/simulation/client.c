@@ -330,7 +330,7 @@ static bool client_has_record(struct rd_kafka_s *client, size_t index)
 {
     struct toppar *toppar = &client->toppars[index];
     const struct shard *shard = &client->broker->shards[index];
-    if (!toppar->assigned || toppar->paused || toppar->ready_ns > client->world->now_ns)
+    if (!toppar->assigned || toppar->paused || toppar->lost || toppar->ready_ns > client->world->now_ns)
         return false;
     if (!toppar->resolved) {
         toppar->resolved = true;
@@ -512,8 +512,12 @@ rd_kafka_error_t *rd_kafka_incremental_unassign(
 
 rd_kafka_resp_err_t rd_kafka_pause_partitions(rd_kafka_t *client, rd_kafka_topic_partition_list_t *list)
 {
-    for (int i = 0; i < list->cnt; i++)
-        client_toppar(client, &list->elems[i])->paused = true;
+    for (int i = 0; i < list->cnt; i++) {
+        struct toppar *toppar = client_toppar(client, &list->elems[i]);
+        toppar->paused = true;
+        if (toppar->assigned && toppar->first < 0 && dice_permille(&client->world->dice, 200))
+            toppar->lost = true;
+    }
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 

@@ -52,6 +52,7 @@ enum phase {
 /* A partition, as a consumer sees it. A pause outlives the assignment, as in librdkafka. */
 struct toppar {
     bool assigned, paused, resolved;
+    bool lost;        /* a pause crossed the start of fetching: nothing comes */
     int64_t start;    /* where the assignment began; -1: not asked yet */
     int64_t next;     /* of the next record for the application */
     int64_t ready_ns; /* nothing is fetched before */
