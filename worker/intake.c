@@ -21,6 +21,8 @@
 #define INTAKE_COMMIT_EVERY CLOCK_S
 /* librdkafka holds all partitions back until a revocation is answered, so it is answered soon. */
 #define INTAKE_REVOKE_WITHIN (3 * CLOCK_S)
+/* And so much later where a commit has not been answered. */
+#define INTAKE_REVOKE_COMMIT CLOCK_S
 /* How long an assignment waits for its committed positions, with the loop: they are asked of the coordinator
  * that has just answered. Without them work is only repeated. */
 #define INTAKE_RESTORE_WITHIN_MS 3000
@@ -623,14 +625,16 @@ static void intake_take(
 }
 
 /* What was finished is committed with the last commit, once the one before it is answered. */
-static bool intake_revocation_served(const struct intake *intake)
+static bool intake_revocation_served(const struct intake *intake, int64_t now_ns)
 {
-    return !assignment_revoked_busy(&intake->assignment) && !intake->committing;
+    if (intake->committing)
+        return now_ns >= intake->revoke_by_ns + INTAKE_REVOKE_COMMIT;
+    return now_ns >= intake->revoke_by_ns || !assignment_revoked_busy(&intake->assignment);
 }
 
 static void intake_serve_revocation(struct intake *intake, int64_t now_ns)
 {
-    if (intake->revoked && (now_ns >= intake->revoke_by_ns || intake_revocation_served(intake)))
+    if (intake->revoked && intake_revocation_served(intake, now_ns))
         intake_give_up(intake);
 }
 
