@@ -8,6 +8,7 @@ pytest_plugins = ["support.fixtures"]
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="run the tests marked long as well")
     parser.addoption("--chaos", type=float, metavar="MINUTES", help="only chaos, for so long, each round on a fresh seed")
+    parser.addoption("--chaos-kills", type=int, metavar="N", help="at least so many kills -9 in a round of chaos")
     parser.addoption("--chaos-seed", type=int, action="append", metavar="N", help="only chaos, this seed; repeatable")
 
 

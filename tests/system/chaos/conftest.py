@@ -29,6 +29,13 @@ def pytest_generate_tests(metafunc):
 
 
 @pytest.fixture
+def kills(request):
+    """So many kills -9 in each round at least; without a wish, many in the long run and some in a short one."""
+    wanted, long_run = request.config.getoption("--chaos-kills"), request.config.getoption("--chaos")
+    return wanted if wanted is not None else 20 if long_run else 0
+
+
+@pytest.fixture
 def stack(monkeypatch):
     """Servers of this test alone, whatever the environment offers: it kills them."""
     monkeypatch.delenv("STACK_KAFKA_BROKERS", raising=False)

@@ -1,5 +1,6 @@
 """From a seed to what strikes when: the same for the same seed, on every machine."""
 
+import math
 import random
 from collections import namedtuple
 
@@ -20,13 +21,20 @@ LANE_SIZES = {
 }
 
 
+# A round that is to have many kills -9 gets further steps with nothing else, dealt to the lanes by these shares.
+KILL_SHARES = {"workers": 0.4, "kafka": 0.15, "mongodb": 0.25, "iamport": 0.2}
+
+
 class Plan:
-    def __init__(self, seed):
+    def __init__(self, seed, kills=0):
+        """kills: so many of the steps at least kill."""
         self.seed = seed
         rng = random.Random(seed)
         self.threads = [rng.choice((1, 2)) for _ in range(WORKERS)]  # IMPCERT_WORKERS of each
         self.token_life = rng.choice(("30m", "5s"))
         self.lanes = {name: _lane(rng, LANES[name], lane) for name, lane in LANE_SIZES.items()}
+        for name, share in KILL_SHARES.items():
+            self.lanes[name] += _kills(rng, name, math.ceil(kills * share))
 
     def random(self, purpose):
         """Numbers of its own for a purpose, so that they don't hang on the order of threads."""
@@ -35,6 +43,11 @@ class Plan:
 
 def _lane(rng, faults, lane):
     return [_step(rng, fault, lane.gap) for fault in _drawn(rng, faults, rng.randint(*lane.steps))]
+
+
+def _kills(rng, name, count):
+    kills = [fault for fault in LANES[name] if fault.name.endswith("kill -9")]
+    return [_step(rng, rng.choice(kills), LANE_SIZES[name].gap) for _ in range(count)]
 
 
 def _drawn(rng, faults, count):

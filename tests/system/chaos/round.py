@@ -19,8 +19,8 @@ STOP_DEADLINE = 60
 
 
 class Round:
-    def __init__(self, seed, stack, environment, directory):
-        self._plan, self.diary = Plan(seed), Diary(seed)
+    def __init__(self, seed, kills, stack, environment, directory):
+        self._plan, self.diary = Plan(seed, kills), Diary(seed)
         self.system = System(stack, environment, directory, self._plan, self.diary)
         self._abandoned, self._healed, self._quiet = threading.Event(), threading.Event(), threading.Event()
         self._publisher = self._command_line = None
@@ -127,9 +127,10 @@ class Round:
         calls = self.system.iamport.calls()
         once = {imp_uid: number for imp_uid, number in calls.items() if imp_uid.startswith("imp_")}
         events, documents, letters = judge.counts()
+        kills = sum(number for what, number in self.diary.counts.items() if what.endswith("kill -9"))
         faults = ", ".join(f"{number} x {what}" for what, number in sorted(self.diary.counts.items()))
         return (
             f"seed {self._plan.seed}: {events} events ({self._publisher.refused} not acknowledged) ended as "
             f"{documents} documents and {letters} dead letters; of {len(once)} good imp_uids "
-            f"{sum(once.values()) - len(once)} calls were repeated\n        {faults}"
+            f"{sum(once.values()) - len(once)} calls were repeated, {kills} kills\n        {faults}"
         )

@@ -7,10 +7,10 @@ from .round import Round
 pytestmark = pytest.mark.chaos
 
 
-def test_no_event_is_lost_or_falsely_certified(request, seeds, stack, keeper, tmp_path, report):
+def test_no_event_is_lost_or_falsely_certified(request, seeds, kills, stack, keeper, tmp_path, report):
     for seed in seeds:
-        report(f"seed {seed} (again with --chaos-seed {seed})")
-        one = Round(seed, stack, keeper.environment(), tmp_path)
+        report(f"seed {seed} (again with --chaos-seed {seed} --chaos-kills {kills})")
+        one = Round(seed, kills, stack, keeper.environment(), tmp_path)
         try:
             report(one.run())
         except BaseException:
