@@ -79,7 +79,7 @@ def plain(imp_uid):
 def test_operands_become_events(publish, names, topic):
     done = publish("imp_1", "imp_2")
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr == f"published 2 events to {topic}\n"
+    assert done.stderr.splitlines()[-1] == f"published 2 events to {topic}"  # a broker that loads is told before
     assert events(names) == [plain("imp_1"), plain("imp_2")]
 
 
