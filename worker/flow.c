@@ -429,6 +429,7 @@ static bool flow_open_calls(struct flow *flow, const struct flow_config *config,
     struct http_config http = {
         .timeout_ms = settings_ms(settings, SETTING_TIMEOUT),
         .connect_timeout_ms = settings_ms(settings, SETTING_CONNECT_TIMEOUT),
+        .ca_file = settings_text(settings, SETTING_CA_FILE),
         .connections = (int64_t)flow->capacity + 1,
     };
     flow->retry = retry_new(settings);

@@ -4,6 +4,7 @@
 
 #include "common/buf.h"
 #include "common/clock.h"
+#include "worker/sockets.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
@@ -14,6 +15,10 @@
 
 /* A record is one to two KiB: small buffers let thousands be in flight. */
 enum { RECEIVE_BUFFER = 2048, BODY_KEEP = 4096 };
+
+/* For each call curl looks for a free connection among all that its pool knows, one by one, so calls share
+ * pools of connections, and TLS sessions, in groups of so many. With HTTP/2 a group shares one connection. */
+enum { GROUP_SIZE = 32 };
 
 /* A job that waits holds its place among those in flight: no answer makes it wait longer than this. */
 enum { RETRY_AFTER_MAX_S = 3600 };
@@ -37,7 +42,9 @@ LIST_HEAD(http_calls, http_call);
 
 struct http {
     CURLM *multi;
-    int epoll_fd; /* borrowed */
+    struct sockets *sockets;
+    CURLSH **groups; /* made when their first call is */
+    size_t calls_made;
     int64_t due_ns;
     struct http_config config;
     struct buf spare; /* memory for the next body: few answers are under way at once, of many calls */
@@ -48,22 +55,10 @@ struct http {
 static int http_on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *known)
 {
     (void)easy;
+    (void)known;
     const struct http *http = context;
-    if (what == CURL_POLL_REMOVE) {
-        /* Fails when curl has closed the socket already, which took it out of the set. */
-        epoll_ctl(http->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-        curl_multi_assign(http->multi, fd, NULL);
-        return 0;
-    }
-    struct epoll_event event = {.data.fd = fd};
-    event.events = (what & CURL_POLL_IN ? EPOLLIN : 0U) | (what & CURL_POLL_OUT ? EPOLLOUT : 0U);
-    /* An error returned from here would fail every call that is running. */
-    if (epoll_ctl(http->epoll_fd, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) != 0 &&
-        epoll_ctl(http->epoll_fd, known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event) != 0)
-        return -1;
-    if (!known)
-        curl_multi_assign(http->multi, fd, context);
-    return 0;
+    /* An error returned from here fails every call that is running. */
+    return sockets_want(http->sockets, fd, what) ? 0 : -1;
 }
 
 static int http_on_timer(CURLM *multi, long timeout_ms, void *context)
@@ -102,12 +97,30 @@ static void http_call_free(struct http_call *call)
     free(call);
 }
 
-static bool http_call_set_up(struct http_call *call, const struct http_config *config)
+/* The pool of connections of the next call; NULL when there is no memory. */
+static CURLSH *http_group(struct http *http)
+{
+    CURLSH **group = &http->groups[http->calls_made / GROUP_SIZE];
+    if (*group || !(*group = curl_share_init()))
+        return *group;
+    if (curl_share_setopt(*group, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT) == CURLSHE_OK &&
+        curl_share_setopt(*group, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) == CURLSHE_OK)
+        return *group;
+    curl_share_cleanup(*group);
+    return *group = NULL;
+}
+
+static bool http_call_set_up(struct http_call *call, struct http *http)
 {
     CURL *easy = call->easy;
+    const struct http_config *config = &http->config;
+    CURLSH *group = http_group(http);
+    if (!group || !sockets_serve(http->sockets, easy))
+        return false;
     /* QUICK_EXIT: a lookup that timed out is left to its resolver thread; without it curl waits for that
      * thread, and with it the whole loop. */
     return curl_easy_setopt(easy, CURLOPT_PRIVATE, call) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_SHARE, group) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->failure) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
@@ -119,7 +132,8 @@ static bool http_call_set_up(struct http_call *call, const struct http_config *c
            curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)config->timeout_ms) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)config->connect_timeout_ms) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, http_on_body) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_WRITEDATA, call) == CURLE_OK;
+           curl_easy_setopt(easy, CURLOPT_WRITEDATA, call) == CURLE_OK &&
+           (!config->ca_file || curl_easy_setopt(easy, CURLOPT_CAINFO, config->ca_file) == CURLE_OK);
 }
 
 static struct http_call *http_call_new(struct http *http)
@@ -130,26 +144,39 @@ static struct http_call *http_call_new(struct http *http)
     call->http = http;
     buf_init(&call->body, HTTP_BODY_LIMIT);
     call->easy = curl_easy_init();
-    if (call->easy && http_call_set_up(call, &http->config))
+    if (call->easy && http->calls_made < (size_t)http->config.connections && http_call_set_up(call, http)) {
+        http->calls_made++;
         return call;
+    }
     http_call_free(call);
     return NULL;
+}
+
+static size_t http_group_count(const struct http *http)
+{
+    return (size_t)http->config.connections / GROUP_SIZE + 1;
 }
 
 struct http *http_open(const struct http_config *config, int epoll_fd, struct error *error)
 {
     struct http *http = calloc(1, sizeof *http);
-    if (!http || !(http->multi = curl_multi_init())) {
+    if (!http) {
         error_set(error, "out of memory");
-        free(http);
         return NULL;
     }
-    http->epoll_fd = epoll_fd;
     http->due_ns = CLOCK_NEVER;
     http->config = *config;
     buf_init(&http->spare, HTTP_BODY_LIMIT);
     LIST_INIT(&http->idle);
     LIST_INIT(&http->running);
+    http->groups = calloc(http_group_count(http), sizeof(CURLSH *));
+    http->sockets = sockets_new(epoll_fd, error);
+    http->multi = curl_multi_init();
+    if (!http->groups || !http->sockets || !http->multi) {
+        error_set(error, "out of memory");
+        http_close(http);
+        return NULL;
+    }
     curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, http_on_socket);
     curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
     curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, http_on_timer);
@@ -179,6 +206,11 @@ void http_close(struct http *http)
     http_free_calls(&http->running);
     http_free_calls(&http->idle);
     curl_multi_cleanup(http->multi);
+    for (size_t i = 0; http->groups && i < http_group_count(http); i++)
+        if (http->groups[i])
+            curl_share_cleanup(http->groups[i]);
+    free(http->groups);
+    sockets_free(http->sockets);
     buf_cleanup(&http->spare);
     free(http);
 }
@@ -240,6 +272,7 @@ bool http_start(struct http *http, const struct http_request *request, struct er
     if (!http_call_authorize(call, request) || !http_call_method(call, request->json) ||
         curl_easy_setopt(call->easy, CURLOPT_URL, request->url) != CURLE_OK ||
         curl_multi_add_handle(http->multi, call->easy) != CURLM_OK) {
+        http->calls_made--;
         http_call_free(call);
         return error_set(error, "curl does not take the call");
     }
@@ -307,6 +340,8 @@ static void http_act(struct http *http, int fd, int events)
 
 void http_ready(struct http *http, int fd, uint32_t events)
 {
+    if (!sockets_wanted(http->sockets, fd))
+        return;
     int action = (events & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0) |
                  (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) | (events & EPOLLERR ? CURL_CSELECT_ERR : 0);
     http_act(http, fd, action);

@@ -17,7 +17,8 @@ struct http;
 struct http_config {
     int64_t timeout_ms;         /* a whole call */
     int64_t connect_timeout_ms; /* its connection */
-    int64_t connections;        /* most connections kept open */
+    const char *ca_file;        /* PEM, borrowed for as long as http lives; NULL: the system's authorities */
+    int64_t connections;        /* most calls at once, and most connections kept open */
 };
 
 /* Runs once a call, from http_ready or http_turn. The answer is borrowed until it returns. It may start new
