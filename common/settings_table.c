@@ -71,7 +71,7 @@ const struct setting_row settings_table[SETTING_COUNT] = {
     [SETTING_CONNECT_TIMEOUT] = {"IMPCERT_CONNECT_TIMEOUT", SETTING_IS_DURATION, GROUP_IAMPORT, WORKER,
         .fallback = "3s", .least = 1, .most = 10 * MINUTE, .help = "its part for name, connection and TLS"},
     [SETTING_CA_FILE] = {"IMPCERT_CA_FILE", SETTING_IS_FILE, GROUP_IAMPORT, WORKER,
-        .help = "PEM file of the authorities to trust instead of the system's, as for a proxy"},
+        .help = "PEM file of authorities to trust instead of the system's"},
     [SETTING_RATE_LIMIT] = {"IMPCERT_RATE_LIMIT", SETTING_IS_NUMBER, GROUP_IAMPORT, WORKER, .fallback = "0",
         .least = 0, .most = 1000000, .help = "HTTP calls a second of the whole process; 0: no limit"},
     [SETTING_DRAIN_TIMEOUT] = {"IMPCERT_DRAIN_TIMEOUT", SETTING_IS_DURATION, GROUP_PROCESS, WORKER,

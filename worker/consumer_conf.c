@@ -5,18 +5,19 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static const struct kafka_property consumer_defaults[] = {
     {"auto.offset.reset", "earliest"}, /* without a committed offset no event may be passed over */
     {"session.timeout.ms", "45000"},
     {"heartbeat.interval.ms", "1000"}, /* how soon members notice a rebalance, for which all others wait */
-    /* Records fetched ahead cost librdkafka about 500 bytes each, so fewer are than by default. With less
-     * than this, its pause of a second after each time that it has enough would leave a quick worker idle. A
-     * fetch must have room for every partition: what does not fit would starve the last ones. */
-    {"queued.min.messages", "6000"},
+    /* Records fetched ahead cost librdkafka about 500 bytes each, so fewer are than by default (prefetch.h,
+     * which has the number of the first). Fetches are of compressed batches: a few KiB of them are a
+     * thousand records. */
+    {"queued.min.messages", "2000"},
     {"queued.max.messages.kbytes", "2048"},
-    {"max.partition.fetch.bytes", "49152"},
-    {"fetch.max.bytes", "33554432"},
+    {"max.partition.fetch.bytes", "32768"},
+    {"fetch.max.bytes", "1000000"},
     {"fetch.wait.max.ms", "100"},
     {"topic.metadata.refresh.interval.ms", "10000"},
     {NULL, NULL},
@@ -66,11 +67,24 @@ static bool consumer_conf_set_names(rd_kafka_conf_t *conf, const struct settings
         conf, "group.id", error, "%s%s", settings_text(settings, SETTING_GROUP), suffix);
 }
 
+/* Only later releases of librdkafka know it; before, fetching is woken (prefetch.h). */
+static void consumer_conf_fetch_soon(rd_kafka_conf_t *conf)
+{
+    char value[32], why[256];
+    size_t size = sizeof value;
+    if (rd_kafka_conf_get(conf, "fetch.queue.backoff.ms", value, &size) == RD_KAFKA_CONF_OK &&
+        strcmp(value, "1000") == 0)
+        rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", "20", why, sizeof why);
+}
+
 rd_kafka_conf_t *consumer_conf_new(
     const struct settings *settings, const char *suffix, size_t number, struct error *error)
 {
     rd_kafka_conf_t *conf = kafka_conf_new(settings, consumer_defaults, consumer_fixed, error);
-    if (!conf || consumer_conf_set_names(conf, settings, suffix, number, error))
+    if (!conf)
+        return NULL;
+    consumer_conf_fetch_soon(conf);
+    if (consumer_conf_set_names(conf, settings, suffix, number, error))
         return conf;
     rd_kafka_conf_destroy(conf);
     return NULL;

@@ -239,11 +239,25 @@ static void flow_stored(struct flow *flow, struct job *job, int64_t now_ns)
 
 /* ---- a turn ---- */
 
+/* So many jobs that are being stored don't count against the capacity: it is to be what the API can be asked
+ * at once. */
+static size_t flow_storing_most(size_t capacity)
+{
+    return capacity / 8;
+}
+
+/* Jobs in flight that count against the capacity. */
+static size_t flow_counted(const struct flow *flow)
+{
+    size_t storing = store_count(flow->store), most = flow_storing_most(flow->capacity);
+    return flow->in_flight - (storing < most ? storing : most);
+}
+
 /* In an outage, only jobs to probe with: enough to end a pause of the partitions, and none while there is
  * one. */
 static size_t flow_probe_room(const struct flow *flow)
 {
-    size_t enough = flow->capacity / 4 + 1, left = flow->capacity - flow->in_flight;
+    size_t enough = flow->capacity / 4 + 1, left = flow->capacity - flow_counted(flow);
     if (verify_has_fresh(flow->verify))
         return 0;
     return enough < left ? enough : left;
@@ -252,10 +266,10 @@ static size_t flow_probe_room(const struct flow *flow)
 static size_t flow_room(const struct flow *flow, int64_t now_ns)
 {
     /* Without a token nothing is consumed: events are safer on Kafka. */
-    if (flow->draining || !token_value(flow->token, now_ns) || flow->in_flight >= flow->capacity ||
+    if (flow->draining || !token_value(flow->token, now_ns) || flow_counted(flow) >= flow->capacity ||
         flow->record_bytes >= RECORD_BYTES_MAX)
         return 0;
-    return verify_suspended(flow->verify) ? flow_probe_room(flow) : flow->capacity - flow->in_flight;
+    return verify_suspended(flow->verify) ? flow_probe_room(flow) : flow->capacity - flow_counted(flow);
 }
 
 /* New events and those to be tried again take turns at being first, so that neither keeps the other out. */
@@ -427,6 +441,7 @@ static bool flow_open_calls(struct flow *flow, const struct flow_config *config,
 {
     const struct settings *settings = config->settings;
     struct http_config http = {
+        .url = settings_text(settings, SETTING_IAMPORT_URL),
         .timeout_ms = settings_ms(settings, SETTING_TIMEOUT),
         .connect_timeout_ms = settings_ms(settings, SETTING_CONNECT_TIMEOUT),
         .ca_file = settings_text(settings, SETTING_CA_FILE),
@@ -498,7 +513,7 @@ static bool flow_open_rooms(struct flow *flow, const struct flow_config *config,
     struct health_part *iamport = health_add(health, "iamport"), *circuit = health_add(health, "circuit"),
                        *mongodb = health_add(health, "mongodb"),
                        *forwarding = health_add(health, "forwarding");
-    flow->jobs = job_pool_new(flow->capacity);
+    flow->jobs = job_pool_new(flow->capacity + flow_storing_most(flow->capacity));
     if (!iamport || !circuit || !mongodb || !forwarding || !flow->jobs)
         return error_set(error, "out of memory");
     return flow_open_calls(flow, config, iamport, circuit, error) &&

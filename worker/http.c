@@ -13,8 +13,11 @@
 #include <sys/epoll.h>
 #include <sys/queue.h>
 
-/* A record is one to two KiB: small buffers let thousands be in flight. */
-enum { RECEIVE_BUFFER = 2048, BODY_KEEP = 4096 };
+/* A record is one to two KiB: small buffers let thousands be in flight. curl makes its buffer anew for each
+ * call, and one of up to 1,032 bytes is had from glibc's cache of the thread. */
+enum { RECEIVE_BUFFER = 1024, BODY_KEEP = 4096 };
+
+enum { PATH_SIZE = 2048 };
 
 /* For each call curl looks for a free connection among all that its pool knows, one by one, so calls share
  * pools of connections, and TLS sessions, in groups of so many. With HTTP/2 a group shares one connection. */
@@ -26,6 +29,7 @@ enum { RETRY_AFTER_MAX_S = 3600 };
 struct http_call {
     struct http *http;
     CURL *easy;                 /* owned; options that never change are set once */
+    CURLU *url;                 /* owned; parsed once, with the path of the call */
     struct curl_slist *headers; /* owned; carries the token of token_serial */
     uint64_t token_serial;      /* 0: no token */
     struct buf body;            /* the answer's; without memory until it begins */
@@ -43,6 +47,11 @@ LIST_HEAD(http_calls, http_call);
 struct http {
     CURLM *multi;
     struct sockets *sockets;
+    CURLU *url;           /* of http_config */
+    char path[PATH_SIZE]; /* of that url, with a slash at its end, then that of the call being started */
+    size_t path_size;     /* of the part of the url */
+    bool tls;
+    bool proxied;    /* the environment names a proxy */
     CURLSH **groups; /* made when their first call is */
     size_t calls_made;
     int64_t due_ns;
@@ -92,6 +101,7 @@ static size_t http_on_body(char *data, size_t one, size_t size, void *context)
 static void http_call_free(struct http_call *call)
 {
     curl_easy_cleanup(call->easy);
+    curl_url_cleanup(call->url);
     curl_slist_free_all(call->headers);
     buf_cleanup(&call->body);
     free(call);
@@ -110,6 +120,15 @@ static CURLSH *http_group(struct http *http)
     return *group = NULL;
 }
 
+/* Until curl knows that a service has no HTTP/2, waiting for that makes calls wait: with TLS for the
+ * handshake of the first, without for its answer. */
+static bool http_call_set_version(struct http_call *call, bool tls)
+{
+    long version = tls ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
+    return curl_easy_setopt(call->easy, CURLOPT_HTTP_VERSION, version) == CURLE_OK &&
+           curl_easy_setopt(call->easy, CURLOPT_PIPEWAIT, (long)tls) == CURLE_OK;
+}
+
 static bool http_call_set_up(struct http_call *call, struct http *http)
 {
     CURL *easy = call->easy;
@@ -120,19 +139,21 @@ static bool http_call_set_up(struct http_call *call, struct http *http)
     /* QUICK_EXIT: a lookup that timed out is left to its resolver thread; without it curl waits for that
      * thread, and with it the whole loop. */
     return curl_easy_setopt(easy, CURLOPT_PRIVATE, call) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_CURLU, call->url) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_SHARE, group) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->failure) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_USERAGENT, "impcert/" IMPCERT_VERSION) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L) == CURLE_OK &&
+           http_call_set_version(call, http->tls) &&
            curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)config->timeout_ms) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)config->connect_timeout_ms) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, http_on_body) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEDATA, call) == CURLE_OK &&
+           /* Where there is none, curl would look for one in the environment with each call. */
+           (http->proxied || curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK) &&
            (!config->ca_file || curl_easy_setopt(easy, CURLOPT_CAINFO, config->ca_file) == CURLE_OK);
 }
 
@@ -144,12 +165,46 @@ static struct http_call *http_call_new(struct http *http)
     call->http = http;
     buf_init(&call->body, HTTP_BODY_LIMIT);
     call->easy = curl_easy_init();
-    if (call->easy && http->calls_made < (size_t)http->config.connections && http_call_set_up(call, http)) {
+    call->url = curl_url_dup(http->url);
+    if (call->easy && call->url && http->calls_made < (size_t)http->config.connections &&
+        http_call_set_up(call, http)) {
         http->calls_made++;
         return call;
     }
     http_call_free(call);
     return NULL;
+}
+
+static bool http_has_proxy(void)
+{
+    /* libcurl-env(3) */
+    static const char *const names[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (getenv(names[i]))
+            return true;
+    return false;
+}
+
+static bool http_set_url(struct http *http, struct error *error)
+{
+    char *path = NULL, *scheme = NULL;
+    http->url = curl_url();
+    CURLUcode result =
+        http->url ? curl_url_set(http->url, CURLUPART_URL, http->config.url, 0) : CURLUE_OUT_OF_MEMORY;
+    if (result == CURLUE_OK)
+        result = curl_url_get(http->url, CURLUPART_PATH, &path, 0);
+    if (result == CURLUE_OK)
+        result = curl_url_get(http->url, CURLUPART_SCHEME, &scheme, 0);
+    http->tls = scheme && strcasecmp(scheme, "https") == 0;
+    size_t size = path ? strlen(path) : 0;
+    while (size && path[size - 1] == '/')
+        size--;
+    if (size < sizeof http->path - 1)
+        http->path_size =
+            (size_t)snprintf(http->path, sizeof http->path, "%.*s/", (int)size, path ? path : "");
+    curl_free(path);
+    curl_free(scheme);
+    return result == CURLUE_OK || error_set(error, "%s: %s", http->config.url, curl_url_strerror(result));
 }
 
 static size_t http_group_count(const struct http *http)
@@ -172,8 +227,10 @@ struct http *http_open(const struct http_config *config, int epoll_fd, struct er
     http->groups = calloc(http_group_count(http), sizeof(CURLSH *));
     http->sockets = sockets_new(epoll_fd, error);
     http->multi = curl_multi_init();
-    if (!http->groups || !http->sockets || !http->multi) {
+    http->proxied = http_has_proxy();
+    if (!http->groups || !http->sockets || !http->multi)
         error_set(error, "out of memory");
+    if (!http->groups || !http->sockets || !http->multi || !http_set_url(http, error)) {
         http_close(http);
         return NULL;
     }
@@ -210,6 +267,7 @@ void http_close(struct http *http)
         if (http->groups[i])
             curl_share_cleanup(http->groups[i]);
     free(http->groups);
+    curl_url_cleanup(http->url);
     sockets_free(http->sockets);
     buf_cleanup(&http->spare);
     free(http);
@@ -247,13 +305,13 @@ static bool http_call_method(struct http_call *call, const char *json)
                                curl_easy_setopt(call->easy, CURLOPT_HTTPGET, 1L) == CURLE_OK);
 }
 
-size_t http_url(char *out, size_t size, const char *base, const char *path)
+static bool http_call_path(struct http *http, struct http_call *call, const char *path)
 {
-    size_t length = strlen(base);
-    while (length && base[length - 1] == '/')
-        length--;
-    int written = snprintf(out, size, "%.*s/%s", (int)length, base, path);
-    return written > 0 && (size_t)written < size ? (size_t)written : 0;
+    size_t size = strlen(path) + 1;
+    if (http->path_size + size > sizeof http->path)
+        return false;
+    memcpy(http->path + http->path_size, path, size);
+    return curl_url_set(call->url, CURLUPART_PATH, http->path, 0) == CURLUE_OK;
 }
 
 bool http_start(struct http *http, const struct http_request *request, struct error *error)
@@ -270,7 +328,7 @@ bool http_start(struct http *http, const struct http_request *request, struct er
     call->too_large = false;
     call->failure[0] = '\0';
     if (!http_call_authorize(call, request) || !http_call_method(call, request->json) ||
-        curl_easy_setopt(call->easy, CURLOPT_URL, request->url) != CURLE_OK ||
+        !http_call_path(http, call, request->path) ||
         curl_multi_add_handle(http->multi, call->easy) != CURLM_OK) {
         http->calls_made--;
         http_call_free(call);

@@ -15,6 +15,7 @@
 struct http;
 
 struct http_config {
+    const char *url;            /* what paths are below of, with or without a slash at its end */
     int64_t timeout_ms;         /* a whole call */
     int64_t connect_timeout_ms; /* its connection */
     const char *ca_file;        /* PEM, borrowed for as long as http lives; NULL: the system's authorities */
@@ -26,7 +27,7 @@ struct http_config {
 typedef void (*http_done)(void *context, void *subject, const struct answer *answer);
 
 struct http_request {
-    const char *url;       /* copied */
+    const char *path;      /* below the url of http_config, without a slash at its start; copied */
     const char *json;      /* body to POST, copied; NULL: GET */
     const char *token;     /* for the Authorization header, copied; NULL: none */
     uint64_t token_serial; /* changes whenever token does */
@@ -43,10 +44,6 @@ void http_close(struct http *http);
 /* Starts a call. False, without http_done, when curl cannot take it. */
 bool http_start(struct http *http, const struct http_request *request, struct error *error)
     __attribute__((warn_unused_result));
-
-/* Joins a base URL and a path without a leading slash, with exactly one slash between them. Returns the
- * length, or 0 where out is too small. */
-size_t http_url(char *out, size_t size, const char *base, const char *path);
 
 /* epoll reported events on one of curl's sockets. */
 void http_ready(struct http *http, int fd, uint32_t events);

@@ -9,6 +9,7 @@
 #include "worker/assignment.h"
 #include "worker/consumer_conf.h"
 #include "worker/membership.h"
+#include "worker/prefetch.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -38,6 +39,7 @@ struct intake {
     struct metrics *metrics;
     struct assignment assignment;
     struct membership membership;
+    struct prefetch prefetch;
     const struct tiers *tiers;
     const struct topics *topics;
     enum intake_source source;
@@ -657,6 +659,17 @@ static size_t intake_poll(struct intake *intake, size_t room, struct job_list *a
     return polled;
 }
 
+static void intake_keep_fetching(struct intake *intake)
+{
+    if (!prefetch_low(&intake->prefetch, rd_kafka_queue_length(intake->queue)))
+        return;
+    rd_kafka_topic_partition_list_t *list = assignment_list(&intake->assignment);
+    if (!list)
+        return;
+    prefetch_wake(intake->consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 size_t intake_turn(struct intake *intake, size_t room, struct job_list *arrived, int64_t now_ns)
 {
     intake->last = NULL;
@@ -666,6 +679,7 @@ size_t intake_turn(struct intake *intake, size_t room, struct job_list *arrived,
     bool poll = intake_may_poll(intake, room, now_ns);
     intake_sync_pauses(intake);
     size_t taken = room ? intake_release_held(intake, room, arrived, now_ns) : 0;
+    intake_keep_fetching(intake);
     if (poll && (!room || taken < room))
         taken += intake_poll(intake, room - taken, arrived, now_ns);
     intake_serve_revocation(intake, now_ns);

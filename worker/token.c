@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOKEN_SIZE = 512, SECRET_SIZE = 1024, URL_SIZE = 2048 };
+enum { TOKEN_SIZE = 512, SECRET_SIZE = 1024 };
 
 /* The service moves the end when asked in its last 60 s; 5 s of that allow for clocks read in whole seconds.
  */
@@ -22,7 +22,6 @@ struct token {
     struct http *http;
     struct health_part *health;
     struct metrics *metrics;
-    char url[URL_SIZE];
     char value[TOKEN_SIZE]; /* empty: none */
     uint64_t serial;
     int64_t ends_ns;  /* value is not used from here on */
@@ -44,7 +43,6 @@ struct token *token_open(
     token->http = http;
     token->health = health;
     token->metrics = metrics;
-    http_url(token->url, sizeof token->url, settings_text(settings, SETTING_IAMPORT_URL), "users/getToken");
     backoff_init(&token->backoff, TOKEN_BACKOFF_BASE, TOKEN_BACKOFF_MAX);
     return token;
 }
@@ -72,7 +70,8 @@ static void token_fail(struct token *token, const char *reason)
     token->failures++;
     token->renew_ns = clock_ns() + backoff_delay(&token->backoff, token->failures);
     metrics_add(token->metrics, METRIC_TOKEN_FAILURES, 1);
-    health_fail(token->health, "no token from %s: %s", token->url, reason);
+    health_fail(token->health, "no token from %s, users/getToken: %s",
+        settings_text(token->settings, SETTING_IAMPORT_URL), reason);
 }
 
 static void token_accept(struct token *token, const char *value, int64_t life_s)
@@ -139,7 +138,7 @@ static bool token_ask(struct token *token, struct error *error)
         json = body ? json_dumps(body, JSON_COMPACT) : NULL;
         json_decref(body);
         struct http_request request = {
-            .url = token->url, .json = json, .done = token_answered, .context = token};
+            .path = "users/getToken", .json = json, .done = token_answered, .context = token};
         asked = json ? http_start(token->http, &request, error)
                      : error_set(error, "the key pair is not valid UTF-8");
     }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { URL_SIZE = 2048 };
+#define VERIFY_PATH "certifications/"
 
 struct verify {
     struct http *http;
@@ -23,8 +23,6 @@ struct verify {
     bool told;                   /* the circuit is told to be open */
     int64_t granted_ns;          /* the limiter is to be asked again then; 0: it last granted a call */
     certification_fields fields; /* to keep */
-    char url[URL_SIZE];          /* ".../certifications/", then the imp_uid of the call being started */
-    size_t prefix;               /* length of url before the imp_uid */
     struct job_list running;
     struct job_list answered;
 };
@@ -51,8 +49,6 @@ struct verify *verify_open(const struct verify_config *config)
     breaker_init(&verify->breaker);
     health_assume(verify->health);
     verify->fields = verify_fields(config->settings);
-    verify->prefix = http_url(verify->url, sizeof verify->url - EVENT_IMP_UID_SIZE,
-        settings_text(config->settings, SETTING_IAMPORT_URL), "certifications/");
     TAILQ_INIT(&verify->running);
     TAILQ_INIT(&verify->answered);
     return verify;
@@ -131,11 +127,12 @@ static void verify_on_answer(void *context, void *subject, const struct answer *
 /* An imp_uid consists of unreserved characters (RFC 3986, section 2.3): nothing to percent-encode. */
 static void verify_start_one(struct verify *verify, struct job_list *ready, struct job *job, int64_t now_ns)
 {
-    memcpy(verify->url + verify->prefix, job->imp_uid, strlen(job->imp_uid) + 1);
+    char path[sizeof VERIFY_PATH + EVENT_IMP_UID_SIZE] = VERIFY_PATH;
+    memcpy(path + sizeof VERIFY_PATH - 1, job->imp_uid, strlen(job->imp_uid) + 1);
     job->token_serial = token_serial(verify->token);
     job->asked_ns = now_ns;
     struct http_request request = {
-        .url = verify->url,
+        .path = path,
         .token = token_value(verify->token, now_ns),
         .token_serial = job->token_serial,
         .done = verify_on_answer,

@@ -70,12 +70,6 @@ void http_close(struct http *http)
     free(http);
 }
 
-size_t http_url(char *out, size_t size, const char *base, const char *path)
-{
-    int written = snprintf(out, size, "%s/%s", base, path);
-    return written > 0 && (size_t)written < size ? (size_t)written : 0;
-}
-
 static struct call *calls_take(struct http *http)
 {
     struct call *call = LIST_FIRST(&http->idle);
@@ -118,7 +112,7 @@ bool http_start(struct http *http, const struct http_request *request, struct er
     if (world_fault(world, world->plan.call_fails / 50))
         return calls_refuse(http, request, error);
     struct call *call = calls_take(http);
-    const char *name = strrchr(request->url, '/') + 1;
+    const char *name = strrchr(request->path, '/') + 1;
     call->subject = request->json ? NULL : truth_find(world->truth, name, strlen(name));
     snprintf(call->token, sizeof call->token, "%s", request->token ? request->token : "");
     call->fate = api_fate(world->api, call->subject);
