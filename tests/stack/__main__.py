@@ -23,6 +23,7 @@ EPILOGUE = """\
 environment:
   STACK_DIR             the instance to act on, as --dir
   STACK_MONGOD          a mongod to run instead of the one of PATH or the pinned download
+  STACK_JAVA_OPTIONS    Kafka's options of java, for others than those that make it start quickly and stay small
   STACK_KAFKA_BROKERS   a broker that is there already; it is used and never stopped
   STACK_MONGODB_URI     likewise a MongoDB replica set
 """

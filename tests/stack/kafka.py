@@ -243,7 +243,8 @@ class Kafka(Clients, Server):
         jars = cache.entry(f"kafka-{VERSION}", cache.PINS / "kafka.sha256", _fetch)
         logging_options = ["defaultLogLevel=warn", "showDateTime=true", "dateTimeFormat=HH:mm:ss.SSS"]
         log = [f"-Dorg.slf4j.simpleLogger.{option}" for option in logging_options]
-        return ["java", *JAVA_OPTIONS, *log, "-cp", f"{jars}/*"]
+        options = os.environ.get("STACK_JAVA_OPTIONS", "").split() or JAVA_OPTIONS
+        return ["java", *options, *log, "-cp", f"{jars}/*"]
 
 
 class ForeignKafka(Foreign, Clients):
