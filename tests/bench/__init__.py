@@ -1,0 +1,1 @@
+"""Measures impcert beside other workers that do the same job, on the same Kafka, MongoDB and simulator."""

@@ -1,0 +1,90 @@
+"""nginx before the simulator: TLS with HTTP/2, and a certificate authority made for the run."""
+
+import shutil
+import socket
+import subprocess
+
+from stack import StackError, wait_for
+
+CONFIGURATION = """\
+daemon off;
+pid {directory}/nginx.pid;
+error_log {directory}/nginx.log warn;
+worker_processes 1;
+worker_rlimit_nofile 65536;
+events {{ worker_connections 32768; }}
+http {{
+    access_log off;
+    client_body_temp_path {directory}/nginx-body;
+    proxy_temp_path {directory}/nginx-proxy;
+    fastcgi_temp_path {directory}/nginx-fastcgi;
+    uwsgi_temp_path {directory}/nginx-uwsgi;
+    scgi_temp_path {directory}/nginx-scgi;
+    keepalive_requests 1000000000;
+    keepalive_timeout 300s;
+    http2_max_concurrent_streams 512;
+    upstream simulator {{
+        server {simulator};
+        keepalive 4096;
+        keepalive_requests 1000000000;
+    }}
+    server {{
+        listen 127.0.0.1:{port} ssl http2 backlog=16384;
+        ssl_certificate {directory}/server.pem;
+        ssl_certificate_key {directory}/server.key;
+        ssl_protocols TLSv1.2 TLSv1.3;
+        location / {{
+            proxy_pass http://simulator;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+        }}
+    }}
+}}
+"""
+
+
+class Proxy:
+    def __init__(self, directory, simulator, environment):
+        self._directory, self._simulator, self._environment = directory, simulator, environment
+        self.ca = directory / "ca.pem"
+
+    def __enter__(self):
+        nginx = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+        if not nginx:
+            raise StackError("nginx is needed for TLS: deploy/local/install bench")
+        self._make_certificates()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port = probe.getsockname()[1]
+        configuration = self._directory / "nginx.conf"
+        address = self._simulator.removeprefix("http://")
+        configuration.write_text(
+            CONFIGURATION.format(directory=self._directory, port=self._port, simulator=address)
+        )
+        self._process = subprocess.Popen(
+            [nginx, "-c", str(configuration), "-p", str(self._directory)], env=self._environment
+        )
+        wait_for(self._listening, 30, "nginx", error=StackError)
+        self.url = f"https://127.0.0.1:{self._port}"
+        return self
+
+    def __exit__(self, *_):
+        self._process.terminate()
+        self._process.wait(30)
+
+    def _listening(self):
+        if self._process.poll() is not None:
+            raise StackError((self._directory / "nginx.log").read_text() or "nginx ended at once")
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self._port)) == 0
+
+    def _make_certificates(self):
+        def openssl(*arguments):
+            subprocess.run(["openssl", *arguments], cwd=self._directory, check=True, capture_output=True)
+
+        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+        openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=impcert bench", "-days", "2")
+        openssl("req", *key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost")
+        (self._directory / "server.ext").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+        signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "server.ext")
+        openssl("x509", "-req", "-in", "server.csr", "-out", "server.pem", *signed)
