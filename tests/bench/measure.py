@@ -74,6 +74,9 @@ class Run:
         done = run_program("impcert-publish", settings=settings, stdin=text, deadline=DEADLINE)
         if done.returncode != 0:
             raise Failure(f"publishing: {done.stderr}")
+        with self._ground.stack.mongodb.client() as client:
+            # impcert makes it; MongoDB is to have the same work with each contestant.
+            client[self._names.database][self._names.collection].create_index("unique_key")
         simulator = self._ground.simulator
         simulator.reset()
         simulator.settings(latency=self._workload.latency)

@@ -5,9 +5,11 @@ import socket
 import subprocess
 
 from stack import StackError, wait_for
+from support.tls import Authority
 
 CONFIGURATION = """\
 daemon off;
+user root;
 pid {directory}/nginx.pid;
 error_log {directory}/nginx.log warn;
 worker_processes 1;
@@ -30,8 +32,8 @@ http {{
     }}
     server {{
         listen 127.0.0.1:{port} ssl http2 backlog=16384;
-        ssl_certificate {directory}/server.pem;
-        ssl_certificate_key {directory}/server.key;
+        ssl_certificate {certificate};
+        ssl_certificate_key {key};
         ssl_protocols TLSv1.2 TLSv1.3;
         location / {{
             proxy_pass http://simulator;
@@ -46,20 +48,27 @@ http {{
 class Proxy:
     def __init__(self, directory, simulator, environment):
         self._directory, self._simulator, self._environment = directory, simulator, environment
-        self.ca = directory / "ca.pem"
 
     def __enter__(self):
         nginx = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
         if not nginx:
             raise StackError("nginx is needed for TLS: deploy/local/install bench")
-        self._make_certificates()
+        authority = Authority(self._directory)
+        certificate, key = authority.certificate("server")
+        self.ca = authority.file
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = probe.getsockname()[1]
         configuration = self._directory / "nginx.conf"
         address = self._simulator.removeprefix("http://")
         configuration.write_text(
-            CONFIGURATION.format(directory=self._directory, port=self._port, simulator=address)
+            CONFIGURATION.format(
+                directory=self._directory,
+                port=self._port,
+                simulator=address,
+                certificate=certificate,
+                key=key,
+            )
         )
         self._process = subprocess.Popen(
             [nginx, "-c", str(configuration), "-p", str(self._directory)], env=self._environment
@@ -77,14 +86,3 @@ class Proxy:
             raise StackError((self._directory / "nginx.log").read_text() or "nginx ended at once")
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self._port)) == 0
-
-    def _make_certificates(self):
-        def openssl(*arguments):
-            subprocess.run(["openssl", *arguments], cwd=self._directory, check=True, capture_output=True)
-
-        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-        openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=impcert bench", "-days", "2")
-        openssl("req", *key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost")
-        (self._directory / "server.ext").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-        signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "server.ext")
-        openssl("x509", "-req", "-in", "server.csr", "-out", "server.pem", *signed)
