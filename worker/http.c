@@ -199,12 +199,14 @@ static bool http_set_url(struct http *http, struct error *error)
     size_t size = path ? strlen(path) : 0;
     while (size && path[size - 1] == '/')
         size--;
-    if (size < sizeof http->path - 1)
+    if (size + 1 >= sizeof http->path)
+        result = CURLUE_BAD_PATH;
+    else
         http->path_size =
             (size_t)snprintf(http->path, sizeof http->path, "%.*s/", (int)size, path ? path : "");
     curl_free(path);
     curl_free(scheme);
-    return result == CURLUE_OK || error_set(error, "%s: %s", http->config.url, curl_url_strerror(result));
+    return result == CURLUE_OK || error_set(error, "IAMPORT_URL: %s", curl_url_strerror(result));
 }
 
 static size_t http_group_count(const struct http *http)

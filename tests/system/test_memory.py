@@ -2,9 +2,10 @@
 
 import pytest
 
-from support import wait_for
+from support import SANITIZED, wait_for
 from support.flow import imp_uids
 
+pytestmark = pytest.mark.skipif(SANITIZED, reason="sanitizers multiply a program's memory")
 MEBIBYTE = 1024 * 1024
 LIMIT = 64 * MEBIBYTE
 GROWTH = 1.10

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from support import SANITIZED
 from support.flow import event, imp_uids
 
 MEBIBYTE = 1024 * 1024
@@ -123,7 +124,7 @@ def test_large_values_are_events_like_others(flow, simulator, worker):
     )
     origins = [letter.key.decode() for letter in letters if letter.reason == "invalid_event"]
     flow.assert_ends(documents=[*good, *imp_uids(100, "small")], letters=[*refused, *origins])
-    assert one.peak_memory() < 128 * MEBIBYTE
+    assert SANITIZED or one.peak_memory() < 128 * MEBIBYTE
 
 
 @pytest.mark.parametrize(
@@ -191,7 +192,7 @@ def test_a_huge_answer_is_cut_off(flow, simulator, worker):
     flow.assert_ends(documents=good, letters=huge)
     assert {letter.reason for letter in flow.letters()} == {"bad_response"}
     assert all("too large" in letter.facts["error"] for letter in flow.letters())
-    assert one.peak_memory() < 64 * MEBIBYTE, f"{one.peak_memory() / MEBIBYTE:.0f} MiB"
+    assert SANITIZED or one.peak_memory() < 64 * MEBIBYTE, f"{one.peak_memory() / MEBIBYTE:.0f} MiB"
 
 
 def test_nothing_is_inflated_unasked(flow, odd_service, worker):
@@ -211,7 +212,7 @@ def test_nothing_is_inflated_unasked(flow, odd_service, worker):
     flow.assert_ends(documents=["good_1"], letters=["bomb_1", "packed_1"])
     assert {letter.reason for letter in flow.letters()} == {"bad_response"}
     assert not any("gzip" in headers.get("Accept-Encoding", "") for _, _, headers in service.requests)
-    assert one.peak_memory() < 64 * MEBIBYTE
+    assert SANITIZED or one.peak_memory() < 64 * MEBIBYTE
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -2,6 +2,6 @@
 
 from stack import wait_for
 
-from .program import Program, binary, run_program
+from .program import SANITIZED, Program, binary, run_program
 
-__all__ = ["Program", "binary", "run_program", "wait_for"]
+__all__ = ["SANITIZED", "Program", "binary", "run_program", "wait_for"]

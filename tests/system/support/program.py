@@ -11,6 +11,8 @@ from stack import wait_for
 ROOT = Path(__file__).resolve().parents[3]
 # For a build with ThreadSanitizer. A worker whose time to drain is over leaves its threads behind on purpose.
 TSAN_OPTIONS = f"suppressions={ROOT}/tests/tsan/suppressions.txt report_thread_leaks=0"
+# Sanitizers multiply a program's memory.
+SANITIZED = os.environ.get("STACK_BUILD", "").endswith(("asan", "tsan"))
 OWN_SETTINGS = ("IMPCERT_", "IAMPORT_", "MONGODB_", "SIMULATOR_")
 
 
