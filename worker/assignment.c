@@ -88,7 +88,9 @@ struct partition *assignment_restart(struct assignment *assignment, struct parti
 {
     struct partition *fresh = assignment_add_one(assignment, partition->topic, partition->id);
     if (fresh) {
+        fresh->tier = partition->tier;
         fresh->started = partition->started;
+        fresh->paused = partition->paused;
         partition_gone(assignment, partition);
     }
     return fresh;

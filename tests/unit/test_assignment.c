@@ -606,6 +606,26 @@ static void assignment_restores_what_librdkafka_brings_back(void **state)
     rd_kafka_destroy(host);
 }
 
+static void assignment_restarted_is_what_it_was_with_new_offsets(void **state)
+{
+    struct assignment *assignment = *state;
+    add(assignment, 0);
+    struct partition *before = find(assignment, 0);
+    before->tier = 2;
+    before->started = true;
+    before->paused = true;
+    begin(before, 10, 11);
+    struct partition *fresh = assignment_restart(assignment, before);
+    assert_ptr_equal(find(assignment, 0), fresh);
+    assert_int_equal(fresh->tier, 2);
+    assert_true(fresh->started);
+    assert_true(fresh->paused);
+    begin(fresh, 0, 1);
+    end(assignment, before, 10, 11);
+    end(assignment, fresh, 0, 1);
+    commits(assignment, "0=2");
+}
+
 #define ASSIGNMENT_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -637,6 +657,7 @@ int main(void)
         ASSIGNMENT_TEST(assignment_sends_less_where_metadata_is_too_large),
         ASSIGNMENT_TEST(assignment_keeps_the_commit_of_many_partitions_small),
         ASSIGNMENT_TEST(assignment_restores_what_librdkafka_brings_back),
+        ASSIGNMENT_TEST(assignment_restarted_is_what_it_was_with_new_offsets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
