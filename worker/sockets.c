@@ -98,7 +98,8 @@ bool sockets_want(struct sockets *sockets, curl_socket_t fd, int what)
         return false;
     if (what == CURL_POLL_REMOVE) {
         watch->wanted = 0;
-        if (!watch->a_connection)
+        /* Once it is closed the number may be another worker's. */
+        if (!watch->a_connection && watch->watched)
             sockets_unwatch(sockets, watch, fd);
         return true;
     }

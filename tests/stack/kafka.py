@@ -154,21 +154,24 @@ class Clients:
 
     def committed(self, group, topic):
         """{partition: committed offset}, with 0 where nothing is committed."""
-        return {tp.partition: max(tp.offset, 0) for tp in self._committed(group, topic)}
+        return {partition: max(offset, 0) for partition, offset in self._committed(group, topic, lambda tp: tp.offset)}
 
     def metadata(self, group, topic):
         """{partition: metadata of the commit}, with an empty text where nothing is committed; see _patiently for what
         may be behind it."""
-        return {tp.partition: tp.metadata or "" for tp in self._committed(group, topic)}
+        return dict(self._committed(group, topic, lambda tp: tp.metadata or ""))
 
-    def _committed(self, group, topic):
+    def _committed(self, group, topic, wanted):
+        """[(partition, wanted(of its commit))]"""
         from confluent_kafka import TopicPartition
 
         # A consumer that never joins: an AdminClient asking a broker that is not yet the coordinator crashes.
         consumer = self.consumer(**{"group.id": group})
         try:
             asked = [TopicPartition(topic, p) for p in self._partitions(topic)]
-            return _patiently(lambda: consumer.committed(asked, timeout=DEADLINE))
+            return _patiently(
+                lambda: [(tp.partition, wanted(tp)) for tp in consumer.committed(asked, timeout=DEADLINE)]
+            )
         finally:
             consumer.close()
 
