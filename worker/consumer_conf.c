@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct kafka_property consumer_defaults[] = {
@@ -77,6 +78,18 @@ static void consumer_conf_fetch_soon(rd_kafka_conf_t *conf)
         rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", "20", why, sizeof why);
 }
 
+/* librdkafka wants a fetch to be no smaller than the largest message, whose size the file may set, as for the
+ * producer. */
+static void consumer_conf_fetch_enough(rd_kafka_conf_t *conf)
+{
+    char message[32], fetch[32], why[256];
+    size_t message_size = sizeof message, fetch_size = sizeof fetch;
+    if (rd_kafka_conf_get(conf, "message.max.bytes", message, &message_size) == RD_KAFKA_CONF_OK &&
+        rd_kafka_conf_get(conf, "fetch.max.bytes", fetch, &fetch_size) == RD_KAFKA_CONF_OK &&
+        strtoll(message, NULL, 10) > strtoll(fetch, NULL, 10))
+        rd_kafka_conf_set(conf, "fetch.max.bytes", message, why, sizeof why);
+}
+
 rd_kafka_conf_t *consumer_conf_new(
     const struct settings *settings, const char *suffix, size_t number, struct error *error)
 {
@@ -84,6 +97,7 @@ rd_kafka_conf_t *consumer_conf_new(
     if (!conf)
         return NULL;
     consumer_conf_fetch_soon(conf);
+    consumer_conf_fetch_enough(conf);
     if (consumer_conf_set_names(conf, settings, suffix, number, error))
         return conf;
     rd_kafka_conf_destroy(conf);
