@@ -9,17 +9,22 @@ pytestmark = pytest.mark.skipif(SANITIZED, reason="sanitizers multiply a program
 MEBIBYTE = 1024 * 1024
 LIMIT = 64 * MEBIBYTE
 GROWTH = 1.10
+ALL_IN_FLIGHT = 2 * 1024 * 9 // 10
 
 
 def resident_over(flow, publish, simulator_factory, worker, report, events, steady):
     """Resident memory at the `steady`th event, the most from there on, and the peak of the process."""
     done = publish(stdin="\n".join(imp_uids(events)))
     assert done.returncode == 0, done.stderr
-    one = worker(simulator_factory("--no-calls"))
+    simulator = simulator_factory("--no-calls", "--latency", "300ms")
+    one = worker(simulator, IMPCERT_WORKERS=2)
 
     def stored():
         return one.metric("impcert_events_stored_total")
 
+    # Handles and connections are made as they are needed: all of them before the first look.
+    wait_for(lambda: simulator.counters()["in_flight"] >= ALL_IN_FLIGHT, 60, "all that may be in flight")
+    simulator.settings(latency="0ms")
     wait_for(lambda: stored() >= steady, 300, f"{steady} events")
     first = one.memory()
     most = first
