@@ -26,29 +26,30 @@ def processes():
         if not entry.isdigit():
             continue
         try:
-            variables = _read_environment(entry).split(b"\0")
+            content = _read_environment(entry)
         except OSError:
             continue
+        for name in (INSTANCE.encode(), SERVER.encode()):
+            content = content.replace(name + b"\0", name + b"=")  # bash cuts each in two for a moment, as it starts
+        variables = content.split(b"\0")
         yield int(entry), dict(v.decode(errors="replace").split("=", 1) for v in variables if b"=" in v)
 
 
-def _read_environment(pid, settled=0.05, patience=10):
-    """In the midst of an execve(2) it reads as cut off, or as empty: what counts is what is read twice, and an empty
-    one only after a while in which its place is known (proc(5), stat: env_start)."""
-    content = None
-    started = since = time.monotonic()
+def _read_environment(pid, patience=10):
+    """In the midst of an execve(2) it reads as cut off, or as empty: what counts is what fills its place, where that
+    has not changed meanwhile. Each program gets another."""
+    until = time.monotonic() + patience
     while True:
-        before, content = content, _read(pid, "environ")
-        os.readlink(f"/proc/{pid}/exe")  # raises OSError for zombies and threads of the kernel, which have no program
-        now = time.monotonic()
-        if content != before or (not content and _read(pid, "stat").rpartition(b")")[2].split()[47] == b"0"):
-            since = now
-        elif content or now - since > settled:
+        before = _environment_place(pid)
+        content = _read(pid, "environ")
+        start, end = _environment_place(pid)
+        if (0 < start < end == start + len(content) and (start, end) == before) or time.monotonic() > until:
             return content
-        if now - started > patience:
-            return content
-        if not content:
-            time.sleep(0.001)
+
+
+def _environment_place(pid):
+    os.readlink(f"/proc/{pid}/exe")  # raises OSError for zombies and threads of the kernel, which have no program
+    return tuple(map(int, _read(pid, "stat").rpartition(b")")[2].split()[47:49]))  # proc(5): env_start, env_end
 
 
 def _read(pid, name):

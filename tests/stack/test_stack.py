@@ -154,8 +154,9 @@ def test_a_snatched_port_is_given_up_for_another(own_servers, monkeypatch):
         squatter.listen()
 
         def clashing(directory, count):
-            claims.append(claim(directory, count))
-            return [squatter.getsockname()[1], *claims[-1][1:]] if len(claims) <= 2 else claims[-1]
+            own = claim(directory, count)
+            claims.append(own)  # two servers start at once
+            return [squatter.getsockname()[1], *own[1:]] if len(claims) <= 2 else own
 
         monkeypatch.setattr(ports, "claim", clashing)
         with Stack() as stack:
