@@ -102,11 +102,17 @@ def test_a_unique_index_of_a_backend_refuses_only_what_it_must(flow, names, coll
     assert_documents(simulator, documents, wanted[1:])
 
 
+def settled(names, one):
+    """Once each consumer has its share: a partition that is revoked while nothing can be stored is verified again."""
+    wait_for(lambda: names.shares(names.group) == [3, 3], 60, "3 partitions each")
+    return one
+
+
 def test_mongodb_killed_under_load_loses_nothing(flow, names, stack, simulator_factory, worker):
     simulator = simulator_factory("--latency", "20ms")
     wanted, refused = imp_uids(6000), imp_uids(20, "refused")
+    one = settled(names, worker(simulator, IMPCERT_WORKERS=2, IMPCERT_IN_FLIGHT=64))
     flow.publish([*wanted[:3000], *refused, *wanted[3000:]])
-    one = worker(simulator, IMPCERT_IN_FLIGHT=64)
     flow.wait_for_documents(500)
     stack.mongodb.kill()
     try:
@@ -144,9 +150,9 @@ def test_a_mongodb_frozen_under_load_stores_each_once(flow, names, stack, simula
     """As behind a cut network: writes whose answers never came may be done or not when they are repeated."""
     simulator = simulator_factory("--latency", "20ms")
     wanted = imp_uids(6000)
-    flow.publish(wanted)
     uri = f"{stack.mongodb.uri}&socketTimeoutMS=1000"
-    one = worker(simulator, MONGODB_URI=uri, IMPCERT_WORKERS=2, IMPCERT_IN_FLIGHT=64)
+    one = settled(names, worker(simulator, MONGODB_URI=uri, IMPCERT_WORKERS=2, IMPCERT_IN_FLIGHT=64))
+    flow.publish(wanted)
     flow.wait_for_documents(500)
     stack.mongodb.pause()
     try:
@@ -163,8 +169,8 @@ def test_a_mongodb_frozen_under_load_stores_each_once(flow, names, stack, simula
 def test_a_primary_that_steps_down_under_load_loses_nothing(flow, names, stack, simulator_factory, worker):
     simulator = simulator_factory("--latency", "20ms")
     wanted, refused = imp_uids(6000), imp_uids(20, "refused")
+    one = settled(names, worker(simulator, IMPCERT_WORKERS=2, IMPCERT_IN_FLIGHT=64))
     flow.publish([*wanted[:3000], *refused, *wanted[3000:]])
-    one = worker(simulator, IMPCERT_WORKERS=2, IMPCERT_IN_FLIGHT=64)
     for stored in (500, 2000):
         flow.wait_for_documents(stored)
         step_down(stack)

@@ -2,7 +2,14 @@
 
 import uuid
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
+
+NO_GROUP_YET = (
+    KafkaError.GROUP_ID_NOT_FOUND,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.NOT_COORDINATOR,
+)
 
 
 class Names:
@@ -38,6 +45,10 @@ class Names:
             "MONGODB_COLLECTION": self.collection,
         }
 
+    def publish_settings(self):
+        """Those of them that impcert-publish has."""
+        return {name: self.settings()[name] for name in ("IMPCERT_KAFKA_BROKERS", "IMPCERT_TOPIC")}
+
     def documents(self):
         """{imp_uid: document} as it stands in MongoDB."""
         with self._stack.mongodb.client() as client:
@@ -55,7 +66,12 @@ class Names:
     def shares(self, group):
         """How many partitions each member of the group has, once nobody is joining any more; before, None."""
         [future] = self._stack.kafka.admin.describe_consumer_groups([group]).values()
-        description = future.result(30)
+        try:
+            description = future.result(30)
+        except KafkaException as failure:
+            if failure.args[0].code() not in NO_GROUP_YET:
+                raise
+            return None
         if description.state.name != "STABLE":
             return None
         return [len(member.assignment.topic_partitions) for member in description.members]
