@@ -230,9 +230,10 @@ struct http *http_open(const struct http_config *config, int epoll_fd, struct er
     http->sockets = sockets_new(epoll_fd, error);
     http->multi = curl_multi_init();
     http->proxied = http_has_proxy();
-    if (!http->groups || !http->sockets || !http->multi)
+    bool made = http->groups && http->sockets && http->multi;
+    if (!made)
         error_set(error, "out of memory");
-    if (!http->groups || !http->sockets || !http->multi || !http_set_url(http, error)) {
+    if (!made || !http_set_url(http, error)) {
         http_close(http);
         return NULL;
     }

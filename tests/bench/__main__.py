@@ -115,7 +115,7 @@ def run_scale(arguments):
 def run_latency(arguments):
     names = able(arguments.peers.split(","))
     with Ground() as ground:
-        highest = {name: rate for name, rate in highest_rates(ground, names)}
+        highest = dict(highest_rates(ground, names))
         found = latency(ground, names, highest, arguments.rounds, say)
     save("latency", found)
     return 0

@@ -4,11 +4,12 @@ import json
 import subprocess
 
 from stack import StackError
-from support.flow import imp_uids
 from support.http import fetch
 from support.names import Names
-from support.program import ROOT, run_program
+from support.program import ROOT
 from support.simulator import KEY_PAIR
+
+from .measure import publish
 
 FLOOR = ROOT / "build/release/tests/impcert-floor"
 EVENTS = 100_000
@@ -20,8 +21,7 @@ def floors(ground, rounds, report):
     found = {}
     try:
         names.create_topics()
-        settings = {k: v for k, v in names.settings().items() if k in ("IMPCERT_KAFKA_BROKERS", "IMPCERT_TOPIC")}
-        run_program("impcert-publish", settings=settings, stdin="\n".join(imp_uids(EVENTS)), deadline=120)
+        publish(names, EVENTS)
         for _ in range(rounds):
             for part, arguments in parts(ground, names):
                 ground.simulator.settings(latency="100ms" if "100 ms" in part else "0ms")

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from stack import Keeper, Stack, wait_for
+from stack import Keeper, Stack
 from support.program import clean_environment
 from support.simulator import KEY_PAIR, Simulator
 
@@ -56,6 +56,3 @@ class Ground:
                 env=clean_environment(self.keeper.environment() | settings),
                 cwd=self.directory,
             )
-
-    def wait_for(self, condition, deadline, what):
-        return wait_for(condition, deadline, what)

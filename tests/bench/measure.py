@@ -5,7 +5,7 @@ import subprocess
 import time
 from dataclasses import asdict, dataclass
 
-from stack import wait_for
+from stack import StackError, wait_for
 from support.flow import assert_documents, imp_uids
 from support.names import Names
 from support.program import run_program
@@ -18,7 +18,7 @@ WARM_UP = 0.1
 DEADLINE = 900
 
 
-class Failure(Exception):
+class Failure(StackError):
     """A run that counts for nothing; says why."""
 
 
@@ -53,6 +53,13 @@ class Sample:
     others: float
 
 
+def publish(names, events):
+    text = "\n".join(imp_uids(events))
+    done = run_program("impcert-publish", settings=names.publish_settings(), stdin=text, deadline=DEADLINE)
+    if done.returncode != 0:
+        raise Failure(f"publishing: {done.stderr}")
+
+
 class Run:
     def __init__(self, ground, contestant, workload, count):
         self._ground, self._contestant, self._workload = ground, contestant, workload
@@ -69,11 +76,7 @@ class Run:
 
     def _publish(self):
         self._names.create_topics(self._workload.partitions)
-        settings = {k: v for k, v in self._names.settings().items() if k in ("IMPCERT_KAFKA_BROKERS", "IMPCERT_TOPIC")}
-        text = "\n".join(imp_uids(self._workload.events))
-        done = run_program("impcert-publish", settings=settings, stdin=text, deadline=DEADLINE)
-        if done.returncode != 0:
-            raise Failure(f"publishing: {done.stderr}")
+        publish(self._names, self._workload.events)
         with self._ground.stack.mongodb.client() as client:
             # impcert makes it; MongoDB is to have the same work with each contestant.
             client[self._names.database][self._names.collection].create_index("unique_key")

@@ -19,10 +19,6 @@ def peak_mib(pid):
     return sum(_status(one, "VmHWM") for one in _tree(pid)) / 1024
 
 
-def resident_mib(pid):
-    return sum(_status(one, "VmRSS") for one in _tree(pid)) / 1024
-
-
 def switches(pid):
     """Context switches of all threads: each wake-up is one."""
     total = 0

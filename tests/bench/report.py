@@ -25,12 +25,12 @@ def tables(results, base="impcert"):
 
 
 def _cells(results):
-    return list(dict.fromkeys(cell(result) for *_, result in sorted(results, key=lambda r: str(r[0])) if result))
+    return list(dict.fromkeys(cell(result) for *_, result in results if result))
 
 
 def _table(name, results, base):
     mine = [(number, who, result) for number, who, result in results if result and cell(result) == name]
-    rows = [_row(who, mine, base) for who in dict.fromkeys(BY_NAME) if any(one[1] == who for one in mine)]
+    rows = [_row(who, mine, base) for who in BY_NAME if any(one[1] == who for one in mine)]
     head = f"| {name} | events/s | CPU per event | CPU, ratio | events/s, ratio | memory | start |\n|---|---|---|---|---|---|---|"
     return "\n".join([head, *rows])
 

@@ -4,7 +4,7 @@ import shutil
 import socket
 import subprocess
 
-from stack import StackError, wait_for
+from stack import StackError, ports, wait_for
 from support.tls import Authority
 
 CONFIGURATION = """\
@@ -56,9 +56,7 @@ class Proxy:
         authority = Authority(self._directory)
         certificate, key = authority.certificate("server")
         self.ca = authority.file
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
+        [self._port] = ports.claim(self._directory, 1)
         configuration = self._directory / "nginx.conf"
         address = self._simulator.removeprefix("http://")
         configuration.write_text(

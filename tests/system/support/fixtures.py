@@ -93,8 +93,7 @@ def publish(names):
     """publish("imp_1", ...) or publish(stdin=text) runs impcert-publish on the test's topic."""
 
     def run(*arguments, stdin="", deadline=120, **settings):
-        wanted = ("IMPCERT_KAFKA_BROKERS", "IMPCERT_TOPIC")
-        own = {name: value for name, value in names.settings().items() if name in wanted}
+        own = names.publish_settings()
         return run_program(
             "impcert-publish", *arguments, settings=own | settings, stdin=stdin, deadline=deadline
         )
