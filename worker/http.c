@@ -1,82 +1,145 @@
-/* HTTP calls on one curl multi handle. Loop thread. Owns the easy handles, each inside a struct http_call
- * that is idle or running. */
+/* HTTP calls: who waits for a connection, which connection takes whom, and what has taken too long. Loop
+ * thread. Owns all calls, and the pool of connections. */
 #include "worker/http.h"
 
-#include "common/buf.h"
 #include "common/clock.h"
-#include "worker/sockets.h"
+#include "worker/connection.h"
+#include "worker/connector.h"
 
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
-#include <sys/queue.h>
 
-/* A record is one to two KiB: small buffers let thousands be in flight. curl makes its buffer anew for each
- * call, and one of up to 1,032 bytes is had from glibc's cache of the thread. */
-enum { RECEIVE_BUFFER = 1024, BODY_KEEP = 4096 };
+/* Of one TLS record, which is also some thirty answers of HTTP/1.1. */
+enum { SCRATCH_SIZE = 16 * 1024 };
 
-enum { PATH_SIZE = 2048 };
+enum { BODY_KEEP = 4096 };
 
-/* For each call curl looks for a free connection among all that its pool knows, one by one, so calls share
- * pools of connections, and TLS sessions, in groups of so many. With HTTP/2 a group shares one connection. */
-enum { GROUP_SIZE = 32 };
+/* Calls that a connection of HTTP/2 is opened for. */
+enum { CALLS_OF_HTTP2 = 100 };
+
+/* A service that ends connections all the time may meet a call more than once. */
+enum { REPEATS_MAX = 3 };
+
+/* Beyond that somebody on the way may have forgotten the connection. */
+#define IDLE_NS (60 * CLOCK_S)
 
 /* A job that waits holds its place among those in flight: no answer makes it wait longer than this. */
 enum { RETRY_AFTER_MAX_S = 3600 };
 
-struct http_call {
-    struct http *http;
-    CURL *easy;                 /* owned; options that never change are set once */
-    CURLU *url;                 /* owned; parsed once, with the path of the call */
-    struct curl_slist *headers; /* owned; carries the token of token_serial */
-    uint64_t token_serial;      /* 0: no token */
-    struct buf body;            /* the answer's; without memory until it begins */
-    bool too_large;             /* the body was cut off */
-    bool posts;                 /* the easy handle is set up for POST */
-    char failure[CURL_ERROR_SIZE];
-    http_done done;
-    void *context;
-    void *subject;
-    LIST_ENTRY(http_call) link; /* of idle or running */
+enum protocol {
+    PROTOCOL_UNKNOWN, /* the service has yet to say in TLS */
+    PROTOCOL_HTTP1,
+    PROTOCOL_HTTP2,
 };
 
-LIST_HEAD(http_calls, http_call);
+TAILQ_HEAD(connections, connection);
 
 struct http {
-    CURLM *multi;
-    struct sockets *sockets;
-    CURLU *url;           /* of http_config */
-    char path[PATH_SIZE]; /* of that url, with a slash at its end, then that of the call being started */
-    size_t path_size;     /* of the part of the url */
-    bool tls;
-    bool proxied;    /* the environment names a proxy */
-    CURLSH **groups; /* made when their first call is */
-    size_t calls_made;
-    int64_t due_ns;
     struct http_config config;
-    struct buf spare; /* memory for the next body: few answers are under way at once, of many calls */
+    struct http_origin origin;
+    struct sockets *sockets;
+    struct connector *connector;
+
+    struct http_calls pending; /* all without an answer, by deadline */
+    struct http_calls waiting; /* for a connection */
+    size_t waiting_count;
     struct http_calls idle;
-    struct http_calls running;
+    bool fresh; /* waiting ones are to be looked at */
+
+    enum protocol protocol;
+    size_t connecting;
+    size_t connection_count;
+    struct connections roomy; /* take calls; the one that was used last comes first */
+    struct connections full;
+    struct connections over;  /* to be closed */
+    struct connections dirty; /* of those above, with something to be sent */
+
+    struct buf spare; /* memory for the next body: few answers are under way at once, of many calls */
+    char scratch[SCRATCH_SIZE];
 };
 
-static int http_on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *known)
+/* ---- the pool of connections ---- */
+
+static struct connections *http_list(struct http *http, enum connection_place place)
 {
-    (void)easy;
-    (void)known;
-    const struct http *http = context;
-    /* An error returned from here fails every call that is running. */
-    return sockets_want(http->sockets, fd, what) ? 0 : -1;
+    if (place == CONNECTION_ROOMY)
+        return &http->roomy;
+    return place == CONNECTION_FULL ? &http->full : &http->over;
 }
 
-static int http_on_timer(CURLM *multi, long timeout_ms, void *context)
+static void http_move(struct http *http, struct connection *connection, enum connection_place place)
 {
-    (void)multi;
-    struct http *http = context;
-    http->due_ns = timeout_ms < 0 ? CLOCK_NEVER : clock_ns() + timeout_ms * CLOCK_MS;
-    return 0;
+    if (connection->place == place)
+        return;
+    TAILQ_REMOVE(http_list(http, connection->place), connection, link);
+    TAILQ_INSERT_HEAD(http_list(http, place), connection, link);
+    connection->place = place;
 }
+
+/* Where it belongs, now that something has happened to it. */
+static void http_place(struct http *http, struct connection *connection)
+{
+    uint32_t events = EPOLLIN | (connection_blocked(connection) ? (uint32_t)EPOLLOUT : 0);
+    if (connection->over || !sockets_watch(http->sockets, connection->wire.fd, events, connection))
+        http_move(http, connection, CONNECTION_OVER);
+    else
+        http_move(http, connection, connection_room(connection) ? CONNECTION_ROOMY : CONNECTION_FULL);
+}
+
+static void http_mark_dirty(struct http *http, struct connection *connection)
+{
+    if (connection->dirty)
+        return;
+    connection->dirty = true;
+    TAILQ_INSERT_TAIL(&http->dirty, connection, dirty_link);
+}
+
+static void http_flush(struct http *http)
+{
+    struct connection *connection;
+    while ((connection = TAILQ_FIRST(&http->dirty))) {
+        TAILQ_REMOVE(&http->dirty, connection, dirty_link);
+        connection->dirty = false;
+        connection_flush(connection);
+        http_place(http, connection);
+    }
+}
+
+static void http_end_connection(struct http *http, struct connection *connection)
+{
+    struct wire wire = connection->wire;
+    TAILQ_REMOVE(http_list(http, connection->place), connection, link);
+    if (connection->dirty)
+        TAILQ_REMOVE(&http->dirty, connection, dirty_link);
+    connection_free(connection);
+    sockets_forget(http->sockets, wire.fd);
+    connector_end(http->connector, &wire);
+    http->connection_count--;
+}
+
+static void http_end_over(struct http *http)
+{
+    struct connection *connection;
+    while ((connection = TAILQ_FIRST(&http->over)))
+        http_end_connection(http, connection);
+}
+
+static int64_t http_idle_until_ns(const struct http *http)
+{
+    const struct connection *last = TAILQ_LAST(&http->roomy, connections);
+    return last && TAILQ_EMPTY(&last->calls) ? last->received_ns + IDLE_NS : CLOCK_NEVER;
+}
+
+static void http_end_idle(struct http *http, int64_t now_ns)
+{
+    while (http_idle_until_ns(http) <= now_ns)
+        http_end_connection(http, TAILQ_LAST(&http->roomy, connections));
+}
+
+/* ---- the end of a call ---- */
 
 /* Gives the spare memory to a body without any, or that of a body back. */
 static void http_swap_spare(struct http *http, struct http_call *call)
@@ -86,132 +149,279 @@ static void http_swap_spare(struct http *http, struct http_call *call)
     http->spare = body;
 }
 
-static size_t http_on_body(char *data, size_t one, size_t size, void *context)
+/* The body held personal data or a token. */
+static void http_call_forget_answer(struct http_call *call)
 {
-    (void)one;
-    struct http_call *call = context;
+    struct http *http = call->http;
+    if (call->body.size)
+        explicit_bzero(call->body.data, call->body.size);
+    buf_reset(&call->body, http->spare.data ? 0 : BODY_KEEP);
+    if (call->body.data)
+        http_swap_spare(http, call);
+    call->status = 0;
+    call->retry_after_s = 0;
+    call->too_large = false;
+}
+
+static void http_call_forget_question(struct http_call *call)
+{
+    if (call->json)
+        explicit_bzero(call->json, strlen(call->json));
+    free(call->json);
+    call->json = NULL;
+}
+
+static void http_call_detach(struct http_call *call)
+{
+    if (!call->connection)
+        return;
+    TAILQ_REMOVE(&call->connection->calls, call, link);
+    call->connection = NULL;
+}
+
+static void http_call_finish(struct http_call *call, const struct answer *answer)
+{
+    struct http *http = call->http;
+    TAILQ_REMOVE(&http->pending, call, pending);
+    call->done(call->context, call->subject, answer);
+    http_call_forget_answer(call);
+    http_call_forget_question(call);
+    TAILQ_INSERT_HEAD(&http->idle, call, link);
+    http->fresh = true;
+}
+
+void http_call_failed(struct http_call *call, enum transport transport, const char *failure)
+{
+    http_call_detach(call);
+    http_call_finish(call, &(struct answer){.transport = transport, .failure = failure});
+}
+
+static void http_call_failed_too_large(struct http_call *call)
+{
+    char failure[64];
+    snprintf(failure, sizeof failure, "more than %d bytes", HTTP_BODY_LIMIT);
+    http_call_failed(call, TRANSPORT_TOO_LARGE, failure);
+}
+
+void http_call_answered(struct http_call *call, const char *data, size_t size)
+{
+    if (call->connection)
+        call->connection->answered = true;
+    if (call->too_large || (call->body.size && size && !http_call_keep(call, data, size))) {
+        http_call_failed_too_large(call);
+        return;
+    }
+    http_call_detach(call);
+    struct answer answer = {
+        .transport = TRANSPORT_ANSWERED,
+        .http_status = call->status,
+        .retry_after_s = call->retry_after_s,
+        .body = call->body.size ? call->body.data : data,
+        .body_size = call->body.size ? call->body.size : size,
+    };
+    http_call_finish(call, &answer);
+}
+
+void http_call_cut_off(struct http_call *call, const char *failure)
+{
+    struct http *http = call->http;
+    if (call->repeats == REPEATS_MAX) {
+        http_call_failed(call, TRANSPORT_FAILED, failure);
+        return;
+    }
+    http_call_detach(call);
+    http_call_forget_answer(call);
+    call->repeats++;
+    TAILQ_INSERT_HEAD(&http->waiting, call, link);
+    http->waiting_count++;
+    http->fresh = true;
+}
+
+bool http_call_keep(struct http_call *call, const char *data, size_t size)
+{
     if (!call->body.data)
         http_swap_spare(call->http, call);
-    if (buf_append(&call->body, data, size))
-        return size;
-    call->too_large = true;
-    return CURL_WRITEFUNC_ERROR;
+    call->too_large = call->too_large || !buf_append(&call->body, data, size);
+    return !call->too_large;
 }
 
-static void http_call_free(struct http_call *call)
+/* A number of seconds or a date (RFC 9110, section 10.2.3). One in the past is no wait. */
+void http_call_retry_after(struct http_call *call, const char *value, size_t size)
 {
-    curl_easy_cleanup(call->easy);
-    curl_url_cleanup(call->url);
-    curl_slist_free_all(call->headers);
-    buf_cleanup(&call->body);
-    free(call);
+    char text[64];
+    if (size >= sizeof text)
+        return;
+    memcpy(text, value, size);
+    text[size] = '\0';
+    char *end;
+    long long seconds = strtoll(text, &end, 10);
+    if (end == text || *end) {
+        time_t date = curl_getdate(text, NULL);
+        seconds = date < 0 ? 0 : (long long)date - clock_wall_ms() / 1000;
+    }
+    if (seconds < 0)
+        seconds = 0;
+    call->retry_after_s = seconds < RETRY_AFTER_MAX_S ? seconds : RETRY_AFTER_MAX_S;
 }
 
-/* The pool of connections of the next call; NULL when there is no memory. */
-static CURLSH *http_group(struct http *http)
-{
-    CURLSH **group = &http->groups[http->calls_made / GROUP_SIZE];
-    if (*group || !(*group = curl_share_init()))
-        return *group;
-    if (curl_share_setopt(*group, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT) == CURLSHE_OK &&
-        curl_share_setopt(*group, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) == CURLSHE_OK)
-        return *group;
-    curl_share_cleanup(*group);
-    return *group = NULL;
-}
+/* ---- from a waiting call to one on a connection ---- */
 
-/* Until curl knows that a service has no HTTP/2, waiting for that makes calls wait: with TLS for the
- * handshake of the first, without for its answer. */
-static bool http_call_set_version(struct http_call *call, bool tls)
+static struct http_call *http_take_waiting(struct http *http)
 {
-    long version = tls ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
-    return curl_easy_setopt(call->easy, CURLOPT_HTTP_VERSION, version) == CURLE_OK &&
-           curl_easy_setopt(call->easy, CURLOPT_PIPEWAIT, (long)tls) == CURLE_OK;
-}
-
-static bool http_call_set_up(struct http_call *call, struct http *http)
-{
-    CURL *easy = call->easy;
-    const struct http_config *config = &http->config;
-    CURLSH *group = http_group(http);
-    if (!group || !sockets_serve(http->sockets, easy))
-        return false;
-    /* QUICK_EXIT: a lookup that timed out is left to its resolver thread; without it curl waits for that
-     * thread, and with it the whole loop. */
-    return curl_easy_setopt(easy, CURLOPT_PRIVATE, call) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_CURLU, call->url) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_SHARE, group) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->failure) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_USERAGENT, "impcert/" IMPCERT_VERSION) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-           http_call_set_version(call, http->tls) &&
-           curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)config->timeout_ms) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)config->connect_timeout_ms) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, http_on_body) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_WRITEDATA, call) == CURLE_OK &&
-           /* Where there is none, curl would look for one in the environment with each call. */
-           (http->proxied || curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK) &&
-           (!config->ca_file || curl_easy_setopt(easy, CURLOPT_CAINFO, config->ca_file) == CURLE_OK);
-}
-
-static struct http_call *http_call_new(struct http *http)
-{
-    struct http_call *call = calloc(1, sizeof *call);
+    struct http_call *call = TAILQ_FIRST(&http->waiting);
     if (!call)
         return NULL;
-    call->http = http;
-    buf_init(&call->body, HTTP_BODY_LIMIT);
-    call->easy = curl_easy_init();
-    call->url = curl_url_dup(http->url);
-    if (call->easy && call->url && http->calls_made < (size_t)http->config.connections &&
-        http_call_set_up(call, http)) {
-        http->calls_made++;
-        return call;
+    TAILQ_REMOVE(&http->waiting, call, link);
+    http->waiting_count--;
+    return call;
+}
+
+/* So many of those that wait get no connection. */
+static void http_fail_waiting(struct http *http, size_t count, enum transport transport, const char *failure)
+{
+    struct http_call *call;
+    while (count-- && (call = http_take_waiting(http)))
+        http_call_failed(call, transport, failure);
+}
+
+/* With TLS, only the first connection tells whether calls can share it. */
+static size_t http_connections_wanted(const struct http *http)
+{
+    if (http->protocol == PROTOCOL_HTTP1)
+        return http->waiting_count;
+    if (http->protocol == PROTOCOL_UNKNOWN)
+        return http->waiting_count ? 1 : 0;
+    return (http->waiting_count + CALLS_OF_HTTP2 - 1) / CALLS_OF_HTTP2;
+}
+
+static void http_connect(struct http *http)
+{
+    size_t most = (size_t)http->config.connections;
+    while (http->connecting < http_connections_wanted(http) &&
+           http->connecting + http->connection_count < most) {
+        if (connector_start(http->connector))
+            http->connecting++;
+        else
+            http_fail_waiting(http, 1, TRANSPORT_FAILED, "out of memory for a connection");
     }
-    http_call_free(call);
-    return NULL;
 }
 
-static bool http_has_proxy(void)
+static void http_dispatch(struct http *http)
 {
-    /* libcurl-env(3) */
-    static const char *const names[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (getenv(names[i]))
-            return true;
-    return false;
+    struct connection *connection;
+    struct http_call *call;
+    http->fresh = false;
+    while ((connection = TAILQ_FIRST(&http->roomy)) && (call = http_take_waiting(http))) {
+        connection_take(connection, call);
+        http_mark_dirty(http, connection);
+        http_place(http, connection);
+    }
+    http_connect(http);
 }
 
-static bool http_set_url(struct http *http, struct error *error)
+static void http_on_connected(void *context, const struct wire *wire, const char *failure, bool timed_out)
 {
-    char *path = NULL, *scheme = NULL;
-    http->url = curl_url();
-    CURLUcode result =
-        http->url ? curl_url_set(http->url, CURLUPART_URL, http->config.url, 0) : CURLUE_OUT_OF_MEMORY;
-    if (result == CURLUE_OK)
-        result = curl_url_get(http->url, CURLUPART_PATH, &path, 0);
-    if (result == CURLUE_OK)
-        result = curl_url_get(http->url, CURLUPART_SCHEME, &scheme, 0);
-    http->tls = scheme && strcasecmp(scheme, "https") == 0;
+    struct http *http = context;
+    http->connecting--;
+    http->fresh = true;
+    struct connection *connection = wire ? connection_new(wire, &http->origin, clock_ns()) : NULL;
+    if (connection) {
+        http->protocol = wire->http2 ? PROTOCOL_HTTP2 : PROTOCOL_HTTP1;
+        http->connection_count++;
+        TAILQ_INSERT_HEAD(&http->roomy, connection, link);
+        http_place(http, connection);
+        return;
+    }
+    if (wire) {
+        struct wire unused = *wire;
+        connector_end(http->connector, &unused);
+        failure = "out of memory for a connection";
+    }
+    http_fail_waiting(http, http->protocol == PROTOCOL_HTTP1 ? 1 : CALLS_OF_HTTP2,
+        timed_out ? TRANSPORT_TIMEOUT : TRANSPORT_FAILED, failure);
+}
+
+/* ---- what takes too long ---- */
+
+static void http_time_out(struct http *http, struct http_call *call)
+{
+    struct connection *connection = call->connection;
+    char failure[128];
+    snprintf(failure, sizeof failure, "timed out after %lld ms, %s", (long long)http->config.timeout_ms,
+        !connection    ? "waiting for a connection"
+        : call->status ? "in the middle of the answer"
+                       : "without an answer");
+    if (!connection) {
+        TAILQ_REMOVE(&http->waiting, call, link);
+        http->waiting_count--;
+    } else {
+        connection_drop(connection, call, call->deadline_ns - http->config.timeout_ms * CLOCK_MS);
+        http_mark_dirty(http, connection);
+    }
+    http_call_failed(call, TRANSPORT_TIMEOUT, failure);
+}
+
+static void http_time_out_due(struct http *http, int64_t now_ns)
+{
+    struct http_call *call;
+    while ((call = TAILQ_FIRST(&http->pending)) && call->deadline_ns <= now_ns)
+        http_time_out(http, call);
+}
+
+/* ---- opening and closing ---- */
+
+static char *http_url_part(CURLU *url, CURLUPart part)
+{
+    char *text = NULL;
+    return curl_url_get(url, part, &text, 0) == CURLUE_OK ? text : NULL;
+}
+
+static bool http_set_origin(struct http_origin *origin, CURLU *url, struct error *error)
+{
+    char *scheme = http_url_part(url, CURLUPART_SCHEME), *host = http_url_part(url, CURLUPART_HOST),
+         *port = http_url_part(url, CURLUPART_PORT), *path = http_url_part(url, CURLUPART_PATH);
     size_t size = path ? strlen(path) : 0;
     while (size && path[size - 1] == '/')
         size--;
-    if (size + 1 >= sizeof http->path)
-        result = CURLUE_BAD_PATH;
-    else
-        http->path_size =
-            (size_t)snprintf(http->path, sizeof http->path, "%.*s/", (int)size, path ? path : "");
-    curl_free(path);
+    origin->tls = scheme && strcasecmp(scheme, "https") == 0;
+    bool made =
+        host && path && asprintf(&origin->authority, "%s%s%s", host, port ? ":" : "", port ? port : "") > 0 &&
+        asprintf(&origin->prefix, "%.*s/", (int)size, path) > 0;
     curl_free(scheme);
-    return result == CURLUE_OK || error_set(error, "IAMPORT_URL: %s", curl_url_strerror(result));
+    curl_free(host);
+    curl_free(port);
+    curl_free(path);
+    if (!made)
+        return error_set(error, "out of memory");
+    return size + 1 < HTTP_ORIGIN_PREFIX_SIZE ||
+           error_set(error, "IAMPORT_URL: its path is %zu bytes long, expected at most %d", size,
+               HTTP_ORIGIN_PREFIX_SIZE - 2);
 }
 
-static size_t http_group_count(const struct http *http)
+static bool http_read_url(struct http *http, struct error *error)
 {
-    return (size_t)http->config.connections / GROUP_SIZE + 1;
+    CURLU *url = curl_url();
+    CURLUcode code = url ? curl_url_set(url, CURLUPART_URL, http->config.url, 0) : CURLUE_OUT_OF_MEMORY;
+    bool read = code == CURLUE_OK ? http_set_origin(&http->origin, url, error)
+                                  : error_set(error, "IAMPORT_URL: %s", curl_url_strerror(code));
+    curl_url_cleanup(url);
+    http->protocol = http->origin.tls ? PROTOCOL_UNKNOWN : PROTOCOL_HTTP1;
+    return read;
+}
+
+static bool http_open_connector(struct http *http, int epoll_fd, struct error *error)
+{
+    struct connector_config config = {
+        .url = http->config.url,
+        .ca_file = http->config.ca_file,
+        .timeout_ms = http->config.connect_timeout_ms,
+        .done = http_on_connected,
+        .context = http,
+    };
+    http->sockets = sockets_new(epoll_fd, error);
+    if (http->sockets)
+        http->connector = connector_open(&config, http->sockets, error);
+    return http->connector;
 }
 
 struct http *http_open(const struct http_config *config, int epoll_fd, struct error *error)
@@ -221,202 +431,171 @@ struct http *http_open(const struct http_config *config, int epoll_fd, struct er
         error_set(error, "out of memory");
         return NULL;
     }
-    http->due_ns = CLOCK_NEVER;
     http->config = *config;
+    TAILQ_INIT(&http->pending);
+    TAILQ_INIT(&http->waiting);
+    TAILQ_INIT(&http->idle);
+    TAILQ_INIT(&http->roomy);
+    TAILQ_INIT(&http->full);
+    TAILQ_INIT(&http->over);
+    TAILQ_INIT(&http->dirty);
     buf_init(&http->spare, HTTP_BODY_LIMIT);
-    LIST_INIT(&http->idle);
-    LIST_INIT(&http->running);
-    http->groups = calloc(http_group_count(http), sizeof(CURLSH *));
-    http->sockets = sockets_new(epoll_fd, error);
-    http->multi = curl_multi_init();
-    http->proxied = http_has_proxy();
-    bool made = http->groups && http->sockets && http->multi;
-    if (!made)
-        error_set(error, "out of memory");
-    if (!made || !http_set_url(http, error)) {
-        http_close(http);
-        return NULL;
-    }
-    curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, http_on_socket);
-    curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
-    curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, http_on_timer);
-    curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
-    curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)config->connections);
-    return http;
+    if (http_read_url(http, error) && http_open_connector(http, epoll_fd, error))
+        return http;
+    http_close(http);
+    return NULL;
 }
 
-static void http_free_calls(struct http_calls *calls)
+static void http_call_free(struct http_call *call)
+{
+    http_call_forget_answer(call);
+    http_call_forget_question(call);
+    buf_cleanup(&call->body);
+    free(call);
+}
+
+static void http_free_calls(struct http *http)
 {
     struct http_call *call;
-    while ((call = LIST_FIRST(calls))) {
-        LIST_REMOVE(call, link);
+    while ((call = TAILQ_FIRST(&http->pending))) {
+        TAILQ_REMOVE(&http->pending, call, pending);
+        http_call_detach(call);
         http_call_free(call);
     }
+    while ((call = TAILQ_FIRST(&http->idle))) {
+        TAILQ_REMOVE(&http->idle, call, link);
+        http_call_free(call);
+    }
+}
+
+static void http_free_connections(struct http *http, struct connections *connections)
+{
+    struct connection *connection;
+    while ((connection = TAILQ_FIRST(connections)))
+        http_end_connection(http, connection);
+}
+
+static void http_forget_token(struct http_origin *origin)
+{
+    if (origin->token)
+        explicit_bzero(origin->token, origin->token_size);
+    free(origin->token);
+    origin->token = NULL;
 }
 
 void http_close(struct http *http)
 {
     if (!http)
         return;
-    struct http_call *call;
-    LIST_FOREACH(call, &http->running, link)
-    {
-        curl_multi_remove_handle(http->multi, call->easy);
-    }
-    http_free_calls(&http->running);
-    http_free_calls(&http->idle);
-    curl_multi_cleanup(http->multi);
-    for (size_t i = 0; http->groups && i < http_group_count(http); i++)
-        if (http->groups[i])
-            curl_share_cleanup(http->groups[i]);
-    free(http->groups);
-    curl_url_cleanup(http->url);
+    http_free_calls(http);
+    http_free_connections(http, &http->roomy);
+    http_free_connections(http, &http->full);
+    http_free_connections(http, &http->over);
+    connector_close(http->connector);
     sockets_free(http->sockets);
+    http_forget_token(&http->origin);
+    free(http->origin.authority);
+    free(http->origin.prefix);
     buf_cleanup(&http->spare);
     free(http);
 }
 
-/* The header list is made anew only when the token changes. */
-static bool http_call_authorize(struct http_call *call, const struct http_request *request)
+/* ---- the room's door ---- */
+
+static bool http_set_token(struct http_origin *origin, const struct http_request *request)
 {
-    if (call->headers && call->token_serial == request->token_serial && !request->json)
+    if (!request->token || (origin->token && origin->serial == request->token_serial))
         return true;
-    char authorization[1024];
-    if (request->token)
-        snprintf(authorization, sizeof authorization, "Authorization: Bearer %s", request->token);
-    struct curl_slist *headers = curl_slist_append(
-        NULL, request->json ? "Content-Type: application/json" : "Accept: application/json");
-    if (headers && request->token && !curl_slist_append(headers, authorization)) {
-        curl_slist_free_all(headers);
-        headers = NULL;
+    http_forget_token(origin);
+    int size = asprintf(&origin->token, "Bearer %s", request->token);
+    if (size < 0) {
+        origin->token = NULL;
+        return false;
     }
-    explicit_bzero(authorization, sizeof authorization);
-    if (!headers)
-        return false;
-    curl_slist_free_all(call->headers);
-    call->headers = headers;
-    call->token_serial = request->json ? 0 : request->token_serial;
-    return curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, headers) == CURLE_OK;
+    origin->token_size = (size_t)size;
+    origin->serial = request->token_serial;
+    return true;
 }
 
-static bool http_call_method(struct http_call *call, const char *json)
+static struct http_call *http_call_new(struct http *http)
 {
-    if (json)
-        return curl_easy_setopt(call->easy, CURLOPT_COPYPOSTFIELDS, json) == CURLE_OK;
-    /* Also drops the copy of an earlier body. */
-    return !call->posts || (curl_easy_setopt(call->easy, CURLOPT_COPYPOSTFIELDS, NULL) == CURLE_OK &&
-                               curl_easy_setopt(call->easy, CURLOPT_HTTPGET, 1L) == CURLE_OK);
-}
-
-static bool http_call_path(struct http *http, struct http_call *call, const char *path)
-{
-    size_t size = strlen(path) + 1;
-    if (http->path_size + size > sizeof http->path)
-        return false;
-    memcpy(http->path + http->path_size, path, size);
-    return curl_url_set(call->url, CURLUPART_PATH, http->path, 0) == CURLUE_OK;
+    struct http_call *call = TAILQ_FIRST(&http->idle);
+    if (call) {
+        TAILQ_REMOVE(&http->idle, call, link);
+        return call;
+    }
+    call = calloc(1, sizeof *call);
+    if (!call)
+        return NULL;
+    call->http = http;
+    buf_init(&call->body, HTTP_BODY_LIMIT);
+    return call;
 }
 
 bool http_start(struct http *http, const struct http_request *request, struct error *error)
 {
-    struct http_call *call = LIST_FIRST(&http->idle);
-    if (call)
-        LIST_REMOVE(call, link);
-    else if (!(call = http_call_new(http)))
+    size_t path_size = strlen(request->path) + 1;
+    char *json = request->json ? strdup(request->json) : NULL;
+    struct http_call *call = path_size <= HTTP_CALL_PATH_SIZE && http_set_token(&http->origin, request) &&
+                                     (json || !request->json)
+                                 ? http_call_new(http)
+                                 : NULL;
+    if (!call) {
+        free(json);
         return error_set(error, "out of memory for another HTTP call");
-
+    }
+    memcpy(call->path, request->path, path_size);
+    call->json = json;
+    call->authorized = request->token;
     call->done = request->done;
     call->context = request->context;
     call->subject = request->subject;
-    call->too_large = false;
-    call->failure[0] = '\0';
-    if (!http_call_authorize(call, request) || !http_call_method(call, request->json) ||
-        !http_call_path(http, call, request->path) ||
-        curl_multi_add_handle(http->multi, call->easy) != CURLM_OK) {
-        http->calls_made--;
-        http_call_free(call);
-        return error_set(error, "curl does not take the call");
-    }
-    call->posts = request->json;
-    LIST_INSERT_HEAD(&http->running, call, link);
+    call->repeats = 0;
+    call->deadline_ns = clock_ns() + http->config.timeout_ms * CLOCK_MS;
+    TAILQ_INSERT_TAIL(&http->pending, call, pending);
+    TAILQ_INSERT_TAIL(&http->waiting, call, link);
+    http->waiting_count++;
+    http->fresh = true;
     return true;
-}
-
-static enum transport http_transport(const struct http_call *call, CURLcode code)
-{
-    if (code == CURLE_OK)
-        return TRANSPORT_ANSWERED;
-    if (call->too_large)
-        return TRANSPORT_TOO_LARGE;
-    return code == CURLE_OPERATION_TIMEDOUT ? TRANSPORT_TIMEOUT : TRANSPORT_FAILED;
-}
-
-/* A date in the past comes as a negative number. */
-static int64_t http_bounded_wait(curl_off_t seconds)
-{
-    if (seconds < 0)
-        return 0;
-    return seconds < RETRY_AFTER_MAX_S ? seconds : RETRY_AFTER_MAX_S;
-}
-
-static void http_finish(struct http *http, struct http_call *call, CURLcode code)
-{
-    struct answer answer = {
-        .transport = http_transport(call, code),
-        .failure = call->failure[0] ? call->failure : curl_easy_strerror(code),
-        .body = call->body.data,
-        .body_size = call->body.size,
-    };
-    curl_off_t retry_after_s = 0;
-    if (code == CURLE_OK) {
-        curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &answer.http_status);
-        curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
-        answer.retry_after_s = http_bounded_wait(retry_after_s);
-    }
-    curl_multi_remove_handle(http->multi, call->easy);
-    call->done(call->context, call->subject, &answer);
-    /* The body held personal data or a token. */
-    if (call->body.size)
-        explicit_bzero(call->body.data, call->body.size);
-    buf_reset(&call->body, http->spare.data ? 0 : BODY_KEEP);
-    if (call->body.data)
-        http_swap_spare(http, call);
-    LIST_REMOVE(call, link);
-    LIST_INSERT_HEAD(&http->idle, call, link);
-}
-
-static void http_act(struct http *http, int fd, int events)
-{
-    int running;
-    curl_multi_socket_action(http->multi, fd, events, &running);
-    int left;
-    CURLMsg *message;
-    while ((message = curl_multi_info_read(http->multi, &left))) {
-        char *call;
-        CURLcode code = message->data.result;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &call);
-        http_finish(http, (struct http_call *)(void *)call, code);
-    }
 }
 
 void http_ready(struct http *http, int fd, uint32_t events)
 {
-    if (!sockets_wanted(http->sockets, fd))
+    void *owner = sockets_owner(http->sockets, fd);
+    if (owner == http->connector) {
+        connector_ready(http->connector, fd, events);
         return;
-    int action = (events & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0) |
-                 (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) | (events & EPOLLERR ? CURL_CSELECT_ERR : 0);
-    http_act(http, fd, action);
+    }
+    struct connection *connection = owner;
+    if (!connection)
+        return;
+    connection_ready(connection, http->scratch, sizeof http->scratch, clock_ns());
+    if (connection->http2 || connection_blocked(connection))
+        http_mark_dirty(http, connection);
+    http_place(http, connection);
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
 }
 
 int64_t http_due_ns(const struct http *http)
 {
-    return http->due_ns;
+    if (http->fresh || !TAILQ_EMPTY(&http->dirty) || !TAILQ_EMPTY(&http->over))
+        return 0;
+    const struct http_call *first = TAILQ_FIRST(&http->pending);
+    int64_t due = first ? first->deadline_ns : CLOCK_NEVER;
+    return earlier(due, earlier(connector_due_ns(http->connector), http_idle_until_ns(http)));
 }
 
 void http_turn(struct http *http, int64_t now_ns)
 {
-    if (now_ns < http->due_ns)
-        return;
-    http->due_ns = CLOCK_NEVER;
-    http_act(http, CURL_SOCKET_TIMEOUT, 0);
+    connector_turn(http->connector, now_ns);
+    http_time_out_due(http, now_ns);
+    if (http->fresh)
+        http_dispatch(http);
+    http_flush(http);
+    http_end_over(http);
+    http_end_idle(http, now_ns);
 }

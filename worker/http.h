@@ -6,10 +6,11 @@
 
 #include <stdint.h>
 
-/* HTTP calls on one curl multi handle, driven by the worker's epoll through curl_multi_socket_action, so that
- * a turn costs what is ready and not what is in flight. Connections are kept alive, HTTP/2 is used where TLS
- * offers it, redirects are not followed, bodies are cut off at HTTP_BODY_LIMIT, and easy handles are reused.
- * Thread: loop. */
+/* HTTP calls, driven by the worker's epoll, so that a turn costs what is ready and not what is in flight.
+ * Connections are kept alive, HTTP/2 is used where TLS offers it, redirects are not followed, and bodies are
+ * cut off at HTTP_BODY_LIMIT. A connection that the service has ended meanwhile is no fault of a call: it is
+ * made again on another. libcurl makes the connections (the connector); calls go past it, since its part of a
+ * call costs more than all the rest of an event. Thread: loop. */
 #define HTTP_BODY_LIMIT (256 * 1024)
 
 struct http;
@@ -41,15 +42,15 @@ struct http *http_open(const struct http_config *config, int epoll_fd, struct er
 /* Running calls are cut off without their http_done. NULL is fine. */
 void http_close(struct http *http);
 
-/* Starts a call. False, without http_done, when curl cannot take it. */
+/* Takes a call, which the next http_turn starts. False, without http_done, when there is no memory for it. */
 bool http_start(struct http *http, const struct http_request *request, struct error *error)
     __attribute__((warn_unused_result));
 
-/* epoll reported events on one of curl's sockets. */
+/* epoll reported events on a socket. */
 void http_ready(struct http *http, int fd, uint32_t events);
 /* When http_turn is due (monotonic), CLOCK_NEVER without a reason. */
 int64_t http_due_ns(const struct http *http);
-/* Runs what is due. */
+/* Runs what is due, and starts calls; to be called after those who ask have had their turn. */
 void http_turn(struct http *http, int64_t now_ns);
 
 #endif

@@ -1,0 +1,292 @@
+/* One connection to the service. Loop thread. Owns the session of HTTP/2, and what is half sent or read. */
+#include "worker/connection.h"
+
+#include "worker/http2.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Above what 256 requests take together. */
+enum { OUT_LIMIT = 4 * 1024 * 1024, OUT_KEEP = 4096 };
+
+struct connection *connection_new(const struct wire *wire, const struct http_origin *origin, int64_t now_ns)
+{
+    struct connection *connection = calloc(1, sizeof *connection);
+    if (!connection)
+        return NULL;
+    connection->wire = *wire;
+    connection->origin = origin;
+    connection->received_ns = now_ns;
+    TAILQ_INIT(&connection->calls);
+    buf_init(&connection->out, OUT_LIMIT);
+    buf_init(&connection->head, HTTP1_HEAD_LIMIT);
+    if (wire->http2 && !(connection->http2 = http2_new(origin))) {
+        free(connection);
+        return NULL;
+    }
+    return connection;
+}
+
+/* Requests hold the token, answers personal data. */
+static void connection_wipe(struct buf *buf)
+{
+    if (buf->size)
+        explicit_bzero(buf->data, buf->size);
+    buf_reset(buf, OUT_KEEP);
+}
+
+void connection_free(struct connection *connection)
+{
+    if (!connection)
+        return;
+    http2_free(connection->http2);
+    connection_wipe(&connection->out);
+    buf_cleanup(&connection->out);
+    connection_wipe(&connection->head);
+    buf_cleanup(&connection->head);
+    free(connection);
+}
+
+size_t connection_room(const struct connection *connection)
+{
+    if (connection->over || connection->doubtful)
+        return 0;
+    if (connection->http2)
+        return http2_room(connection->http2);
+    return TAILQ_EMPTY(&connection->calls) ? 1 : 0;
+}
+
+static void connection_remove(struct connection *connection, struct http_call *call)
+{
+    TAILQ_REMOVE(&connection->calls, call, link);
+    call->connection = NULL;
+}
+
+/* The connection has ended, or has to. Calls of which nothing has come may not have been read by the service,
+ * if it was ending a connection that had been idle; all others fail. */
+static void connection_end(struct connection *connection, const char *failure)
+{
+    struct http_call *call;
+    connection->over = true;
+    while ((call = TAILQ_FIRST(&connection->calls))) {
+        bool unread = connection->answered && !call->status && !connection->head.size;
+        connection_remove(connection, call);
+        if (unread)
+            http_call_cut_off(call, failure);
+        else
+            http_call_failed(call, TRANSPORT_FAILED, failure);
+    }
+}
+
+/* ---- sending ---- */
+
+static bool connection_write_request(struct connection *connection, const struct http_call *call)
+{
+    const struct http_origin *origin = connection->origin;
+    struct buf *out = &connection->out;
+    bool ok = buf_format(out, "%s %s%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: " HTTP_USER_AGENT
+                              "\r\nAccept: application/json\r\n",
+        call->json ? "POST" : "GET", origin->prefix, call->path, origin->authority);
+    if (call->authorized)
+        ok = ok && buf_format(out, "Authorization: %s\r\n", origin->token);
+    if (!call->json)
+        return ok && buf_append(out, "\r\n", 2);
+    return ok && buf_format(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                     strlen(call->json), call->json);
+}
+
+void connection_take(struct connection *connection, struct http_call *call)
+{
+    call->connection = connection;
+    TAILQ_INSERT_TAIL(&connection->calls, call, link);
+    bool taken = connection->http2 ? http2_take(connection->http2, call)
+                                   : connection_write_request(connection, call);
+    if (!taken)
+        connection_end(connection, "out of memory for a request");
+}
+
+static bool connection_collect(struct connection *connection)
+{
+    return !connection->http2 || http2_collect(connection->http2, &connection->out);
+}
+
+void connection_flush(struct connection *connection)
+{
+    struct buf *out = &connection->out;
+    if (connection->over)
+        return;
+    if (!connection_collect(connection)) {
+        connection_end(connection, "out of memory for a request");
+        return;
+    }
+    while (connection->out_sent < out->size) {
+        size_t sent;
+        enum wire_result result = wire_send(
+            &connection->wire, out->data + connection->out_sent, out->size - connection->out_sent, &sent);
+        connection->out_sent += sent;
+        if (result == WIRE_AGAIN)
+            return;
+        if (result != WIRE_OK) {
+            connection_end(connection, "the connection broke while the request was sent");
+            return;
+        }
+    }
+    connection_wipe(out);
+    connection->out_sent = 0;
+}
+
+bool connection_blocked(const struct connection *connection)
+{
+    return connection->out_sent < connection->out.size;
+}
+
+/* ---- receiving, HTTP/1.1 ---- */
+
+static void connection_answered(
+    struct connection *connection, struct http_call *call, const char *data, size_t size, size_t left)
+{
+    /* Bytes that nobody asked for must not become the next call's answer. */
+    connection->over = connection->over || !connection->keep_alive || left || connection_blocked(connection);
+    http_call_answered(call, data, size);
+}
+
+/* Takes the body. A whole one that stands in one piece is not copied. */
+static void connection_read_body(
+    struct connection *connection, struct http_call *call, const char *data, size_t size)
+{
+    enum http1_result result;
+    do {
+        size_t taken, span_size;
+        const char *span;
+        result = http1_read_body(&connection->body, data, size, &taken, &span, &span_size);
+        data += taken;
+        size -= taken;
+        if (result == HTTP1_DONE) {
+            connection_answered(connection, call, span, span_size, size);
+            return;
+        }
+        if (result == HTTP1_BAD) {
+            connection_end(connection, "the answer is not HTTP: its chunks are not framed");
+            return;
+        }
+        if (span_size && !http_call_keep(call, span, span_size)) {
+            connection->over = true;
+            http_call_answered(call, NULL, 0);
+            return;
+        }
+    } while (size);
+}
+
+/* Reads the head of an answer, after any interim ones (1xx). Returns what it took; 0: not all is there. */
+static size_t connection_read_head(
+    struct connection *connection, struct http_call *call, const char *data, size_t size)
+{
+    size_t at = 0, taken;
+    struct http1_head head;
+    const char *why;
+    enum http1_result result;
+    while ((result = http1_read_head(data + at, size - at, &head, &taken, &why)) == HTTP1_DONE) {
+        at += taken;
+        if (head.status >= 200) {
+            call->status = head.status;
+            connection->keep_alive = head.keep_alive;
+            http1_body_begin(&connection->body, &head);
+            if (head.retry_after)
+                http_call_retry_after(call, head.retry_after, head.retry_after_size);
+            return at;
+        }
+    }
+    if (result == HTTP1_BAD) {
+        char failure[128];
+        snprintf(failure, sizeof failure, "the answer is not HTTP: %s", why);
+        connection_end(connection, failure);
+    }
+    return 0;
+}
+
+/* A head that came in pieces is put together first. */
+static void connection_read_answer(
+    struct connection *connection, struct http_call *call, const char *data, size_t size)
+{
+    struct buf *head = &connection->head;
+    if (call->status) {
+        connection_read_body(connection, call, data, size);
+        return;
+    }
+    if (head->size && !buf_append(head, data, size)) {
+        connection_end(connection, "the answer is not HTTP: its head is too long");
+        return;
+    }
+    const char *all = head->size ? head->data : data;
+    size_t all_size = head->size ? head->size : size;
+    size_t taken = connection_read_head(connection, call, all, all_size);
+    if (taken)
+        connection_read_body(connection, call, all + taken, all_size - taken);
+    else if (!connection->over && !head->size && !buf_append(head, data, size))
+        connection_end(connection, "out of memory for an answer");
+    if (taken || connection->over)
+        connection_wipe(head);
+}
+
+/* ---- receiving ---- */
+
+static void connection_feed(struct connection *connection, const char *data, size_t size)
+{
+    struct http_call *call = TAILQ_FIRST(&connection->calls);
+    const char *why;
+    if (connection->http2) {
+        if (!http2_feed(connection->http2, data, size, &why))
+            connection_end(connection, why);
+    } else if (call)
+        connection_read_answer(connection, call, data, size);
+    else
+        connection->over = true;
+}
+
+/* The peer has closed it, which may be how it ends a body. */
+static void connection_ended(struct connection *connection, const char *failure)
+{
+    struct http_call *call = TAILQ_FIRST(&connection->calls);
+    if (!connection->http2 && call && call->status && http1_body_ends_here(&connection->body)) {
+        connection->keep_alive = false;
+        connection_answered(connection, call, NULL, 0, 0);
+    } else
+        connection_end(connection, failure);
+}
+
+void connection_ready(struct connection *connection, char *scratch, size_t size, int64_t now_ns)
+{
+    size_t received, most = 0;
+    while (!connection->over) {
+        enum wire_result result = wire_receive(&connection->wire, scratch, size, &received);
+        if (result == WIRE_AGAIN)
+            break;
+        if (result == WIRE_ENDED)
+            connection_ended(connection, "the service closed the connection");
+        else if (result == WIRE_FAILED)
+            connection_end(connection, "the connection broke");
+        if (result != WIRE_OK)
+            break;
+        connection->received_ns = now_ns;
+        most = received > most ? received : most;
+        connection_feed(connection, scratch, received);
+        if (wire_drained(&connection->wire, received, size))
+            break;
+    }
+    explicit_bzero(scratch, most);
+    if (connection->http2 && TAILQ_EMPTY(&connection->calls))
+        connection->over = connection->over || connection->doubtful || http2_over(connection->http2);
+}
+
+void connection_drop(struct connection *connection, struct http_call *call, int64_t begun_ns)
+{
+    connection_remove(connection, call);
+    if (!connection->http2) {
+        connection->over = true;
+        return;
+    }
+    http2_cancel(connection->http2, call);
+    connection->doubtful = connection->doubtful || connection->received_ns < begun_ns;
+    connection->over = connection->over || (connection->doubtful && TAILQ_EMPTY(&connection->calls));
+}

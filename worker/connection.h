@@ -1,0 +1,52 @@
+#ifndef IMPCERT_WORKER_CONNECTION_H
+#define IMPCERT_WORKER_CONNECTION_H
+
+#include "worker/http1.h"
+#include "worker/http_call.h"
+#include "worker/wire.h"
+
+enum connection_place { CONNECTION_ROOMY, CONNECTION_FULL, CONNECTION_OVER };
+
+/* One connection to the service and the calls on it: one at a time with HTTP/1.1, many with HTTP/2. The wire
+ * is closed by whoever frees the connection. Thread: loop. */
+struct connection {
+    struct wire wire;
+    const struct http_origin *origin; /* borrowed */
+    struct http2 *http2;              /* NULL: HTTP/1.1 */
+    struct http_calls calls;          /* on it */
+    struct buf out;                   /* to be sent, from out_sent on */
+    size_t out_sent;
+    struct buf head;        /* HTTP/1.1: the beginning of an answer's head */
+    struct http1_body body; /* HTTP/1.1: of the answer, once its head was read */
+    bool keep_alive;        /* HTTP/1.1: the same */
+    bool answered;          /* some call has had its answer from it */
+    bool doubtful;          /* HTTP/2: a call timed out on it while nothing came: no more are put on it */
+    bool over;              /* takes no more calls, and has none */
+    int64_t received_ns;    /* when something last came */
+
+    /* the pool's (http.c) */
+    enum connection_place place;
+    bool dirty; /* something is to be sent */
+    TAILQ_ENTRY(connection) link;
+    TAILQ_ENTRY(connection) dirty_link;
+};
+
+/* NULL when there is no memory. */
+struct connection *connection_new(const struct wire *wire, const struct http_origin *origin, int64_t now_ns);
+/* Its calls have to be gone. NULL is fine. */
+void connection_free(struct connection *connection);
+
+/* How many more calls it takes now. */
+size_t connection_room(const struct connection *connection);
+/* Takes a call; it is sent with connection_flush. */
+void connection_take(struct connection *connection, struct http_call *call);
+/* Sends what is to be sent, as far as the socket takes it. */
+void connection_flush(struct connection *connection);
+/* Whether something is left that the socket did not take. */
+bool connection_blocked(const struct connection *connection);
+/* The socket is ready: reads into scratch what is there. Calls end in it. */
+void connection_ready(struct connection *connection, char *scratch, size_t size, int64_t now_ns);
+/* Gives up a call that has been on it since begun_ns, without a word to whoever asks. */
+void connection_drop(struct connection *connection, struct http_call *call, int64_t begun_ns);
+
+#endif
