@@ -59,10 +59,10 @@ void certification_cleanup(struct certification *certification)
 }
 
 bool certification_keep_text(
-    struct certification *certification, enum certification_field field, const char *text)
+    struct certification *certification, enum certification_field field, const struct reader_text *text)
 {
     size_t start = certification->text.size;
-    if (!buf_append(&certification->text, text, strlen(text) + 1))
+    if (!reader_text_append(text, &certification->text) || !buf_append(&certification->text, "", 1))
         return false;
     certification->values[field] =
         (struct certification_value){.type = CERTIFICATION_TEXT, .number = (int64_t)start};

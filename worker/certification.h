@@ -1,7 +1,7 @@
 #ifndef IMPCERT_WORKER_CERTIFICATION_H
 #define IMPCERT_WORKER_CERTIFICATION_H
 
-#include "common/buf.h"
+#include "worker/reader.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -57,9 +57,9 @@ void certification_init(struct certification *certification);
 void certification_reset(struct certification *certification);
 void certification_cleanup(struct certification *certification);
 
-/* Keeps a text value; false when out of memory. */
+/* Keeps a text value; false when out of memory or beyond all measure. */
 bool certification_keep_text(struct certification *certification, enum certification_field field,
-    const char *text) __attribute__((warn_unused_result));
+    const struct reader_text *text) __attribute__((warn_unused_result));
 /* The kept text; NULL where the field is not a text. Borrowed until the next keep or reset. */
 const char *certification_text(const struct certification *certification, enum certification_field field);
 

@@ -63,9 +63,9 @@ static void connection_remove(struct connection *connection, struct http_call *c
     call->connection = NULL;
 }
 
-/* The connection has ended, or has to. Calls of which nothing has come may not have been read by the service,
- * if it was ending a connection that had been idle; all others fail. */
-static void connection_end(struct connection *connection, const char *failure)
+/* Calls of which nothing has come may not have been read by the service, if it was ending a connection that
+ * had been idle; all others fail. */
+void connection_end(struct connection *connection, const char *failure)
 {
     struct http_call *call;
     connection->over = true;
@@ -85,8 +85,8 @@ static bool connection_write_request(struct connection *connection, const struct
 {
     const struct http_origin *origin = connection->origin;
     struct buf *out = &connection->out;
-    bool ok = buf_format(out, "%s %s%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: " HTTP_USER_AGENT
-                              "\r\nAccept: application/json\r\n",
+    bool ok = buf_format(out,
+        "%s %s%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: " HTTP_USER_AGENT "\r\nAccept: application/json\r\n",
         call->json ? "POST" : "GET", origin->prefix, call->path, origin->authority);
     if (call->authorized)
         ok = ok && buf_format(out, "Authorization: %s\r\n", origin->token);
@@ -100,8 +100,8 @@ void connection_take(struct connection *connection, struct http_call *call)
 {
     call->connection = connection;
     TAILQ_INSERT_TAIL(&connection->calls, call, link);
-    bool taken = connection->http2 ? http2_take(connection->http2, call)
-                                   : connection_write_request(connection, call);
+    bool taken =
+        connection->http2 ? http2_take(connection->http2, call) : connection_write_request(connection, call);
     if (!taken)
         connection_end(connection, "out of memory for a request");
 }

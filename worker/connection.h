@@ -46,6 +46,8 @@ void connection_flush(struct connection *connection);
 bool connection_blocked(const struct connection *connection);
 /* The socket is ready: reads into scratch what is there. Calls end in it. */
 void connection_ready(struct connection *connection, char *scratch, size_t size, int64_t now_ns);
+/* It has ended, or has to, with all calls that are on it. */
+void connection_end(struct connection *connection, const char *failure);
 /* Gives up a call that has been on it since begun_ns, without a word to whoever asks. */
 void connection_drop(struct connection *connection, struct http_call *call, int64_t begun_ns);
 

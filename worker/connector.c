@@ -55,7 +55,8 @@ static int connector_on_socket(CURL *easy, curl_socket_t fd, int what, void *con
         sockets_forget(connector->sockets, fd);
         return 0;
     }
-    uint32_t events = (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) | (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0);
+    uint32_t events =
+        (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) | (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0);
     /* An error returned from here fails every connection under way. */
     return sockets_watch(connector->sockets, fd, events, connector) ? 0 : -1;
 }
@@ -83,7 +84,8 @@ static int connector_on_close(void *context, curl_socket_t fd)
     return close(fd);
 }
 
-/* Only in the handshake is what was agreed on to be had: afterwards curl takes the connection off the handle. */
+/* Only in the handshake is what was agreed on to be had: afterwards curl takes the connection off the handle.
+ */
 static void attempt_on_handshake(const SSL *ssl, int where, int result)
 {
     (void)result;
@@ -98,8 +100,8 @@ static void attempt_on_handshake(const SSL *ssl, int where, int result)
         attempt->http2 = size == 2 && memcmp(protocol, "h2", size) == 0;
 }
 
-/* With curl's own ALPN, curl would speak HTTP/2 itself. A part of a write that had to wait may stand elsewhere
- * in memory when it is written again. */
+/* With curl's own ALPN, curl would speak HTTP/2 itself. A part of a write that had to wait may stand
+ * elsewhere in memory when it is written again. */
 static CURLcode attempt_on_tls(CURL *easy, void *tls, void *context)
 {
     (void)easy;
@@ -281,8 +283,8 @@ static void connector_conclude(struct connector *connector, struct attempt *atte
         made = connector_make_wire(connector, attempt, &wire);
         snprintf(failure, sizeof failure, "no file descriptor for a connection");
     } else {
-        snprintf(failure, sizeof failure, "%s",
-            attempt->failure[0] ? attempt->failure : curl_easy_strerror(code));
+        snprintf(
+            failure, sizeof failure, "%s", attempt->failure[0] ? attempt->failure : curl_easy_strerror(code));
         connector_end_easy(connector, attempt->easy, attempt->group);
     }
     attempt_free(attempt);

@@ -82,11 +82,18 @@ static void http_move(struct http *http, struct connection *connection, enum con
 /* Where it belongs, now that something has happened to it. */
 static void http_place(struct http *http, struct connection *connection)
 {
-    uint32_t events = EPOLLIN | (connection_blocked(connection) ? (uint32_t)EPOLLOUT : 0);
-    if (connection->over || !sockets_watch(http->sockets, connection->wire.fd, events, connection))
+    if (connection->over)
         http_move(http, connection, CONNECTION_OVER);
     else
         http_move(http, connection, connection_room(connection) ? CONNECTION_ROOMY : CONNECTION_FULL);
+}
+
+static void http_watch(struct http *http, struct connection *connection)
+{
+    uint32_t events = EPOLLIN | (connection_blocked(connection) ? (uint32_t)EPOLLOUT : 0);
+    if (!connection->over && !sockets_watch(http->sockets, connection->wire.fd, events, connection))
+        connection_end(connection, "no memory to watch the connection");
+    http_place(http, connection);
 }
 
 static void http_mark_dirty(struct http *http, struct connection *connection)
@@ -104,7 +111,7 @@ static void http_flush(struct http *http)
         TAILQ_REMOVE(&http->dirty, connection, dirty_link);
         connection->dirty = false;
         connection_flush(connection);
-        http_place(http, connection);
+        http_watch(http, connection);
     }
 }
 
@@ -329,7 +336,7 @@ static void http_on_connected(void *context, const struct wire *wire, const char
         http->protocol = wire->http2 ? PROTOCOL_HTTP2 : PROTOCOL_HTTP1;
         http->connection_count++;
         TAILQ_INSERT_HEAD(&http->roomy, connection, link);
-        http_place(http, connection);
+        http_watch(http, connection);
         return;
     }
     if (wire) {
@@ -384,9 +391,9 @@ static bool http_set_origin(struct http_origin *origin, CURLU *url, struct error
     while (size && path[size - 1] == '/')
         size--;
     origin->tls = scheme && strcasecmp(scheme, "https") == 0;
-    bool made =
-        host && path && asprintf(&origin->authority, "%s%s%s", host, port ? ":" : "", port ? port : "") > 0 &&
-        asprintf(&origin->prefix, "%.*s/", (int)size, path) > 0;
+    bool made = host && path &&
+                asprintf(&origin->authority, "%s%s%s", host, port ? ":" : "", port ? port : "") > 0 &&
+                asprintf(&origin->prefix, "%.*s/", (int)size, path) > 0;
     curl_free(scheme);
     curl_free(host);
     curl_free(port);
@@ -536,10 +543,10 @@ bool http_start(struct http *http, const struct http_request *request, struct er
 {
     size_t path_size = strlen(request->path) + 1;
     char *json = request->json ? strdup(request->json) : NULL;
-    struct http_call *call = path_size <= HTTP_CALL_PATH_SIZE && http_set_token(&http->origin, request) &&
-                                     (json || !request->json)
-                                 ? http_call_new(http)
-                                 : NULL;
+    struct http_call *call =
+        path_size <= HTTP_CALL_PATH_SIZE && http_set_token(&http->origin, request) && (json || !request->json)
+            ? http_call_new(http)
+            : NULL;
     if (!call) {
         free(json);
         return error_set(error, "out of memory for another HTTP call");

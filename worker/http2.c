@@ -47,8 +47,8 @@ static int http2_on_header(nghttp2_session *session, const nghttp2_frame *frame,
     return 0;
 }
 
-static int http2_on_data(
-    nghttp2_session *session, uint8_t flags, int32_t stream_id, const uint8_t *data, size_t size, void *context)
+static int http2_on_data(nghttp2_session *session, uint8_t flags, int32_t stream_id, const uint8_t *data,
+    size_t size, void *context)
 {
     (void)flags;
     (void)context;
@@ -110,8 +110,7 @@ struct http2 *http2_new(const struct http_origin *origin)
         return NULL;
     http2->origin = origin;
     http2->session = http2_session(http2);
-    if (http2->session &&
-        nghttp2_submit_settings(http2->session, NGHTTP2_FLAG_NONE, settings, 2) == 0 &&
+    if (http2->session && nghttp2_submit_settings(http2->session, NGHTTP2_FLAG_NONE, settings, 2) == 0 &&
         nghttp2_session_set_local_window_size(http2->session, NGHTTP2_FLAG_NONE, 0, CONNECTION_WINDOW) == 0)
         return http2;
     http2_free(http2);

@@ -3,7 +3,8 @@
 
 #include "worker/http_call.h"
 
-/* The HTTP/2 session of one connection, by libnghttp2. Bytes go in and out through the caller. Thread: loop. */
+/* The HTTP/2 session of one connection, by libnghttp2. Bytes go in and out through the caller. Thread: loop.
+ */
 struct http2;
 
 /* NULL when there is no memory. origin is borrowed. */

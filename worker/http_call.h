@@ -34,9 +34,9 @@ struct http_call {
 
     /* where it stands */
     int64_t deadline_ns;
-    int repeats;                   /* after connections that had ended unnoticed */
-    struct connection *connection; /* NULL: waits for one */
-    int32_t stream_id;             /* with HTTP/2 */
+    int repeats;                    /* after connections that had ended unnoticed */
+    struct connection *connection;  /* NULL: waits for one */
+    int32_t stream_id;              /* with HTTP/2 */
     TAILQ_ENTRY(http_call) pending; /* all that have no answer, by deadline */
     TAILQ_ENTRY(http_call) link;    /* waiting, on its connection, or idle */
 };
@@ -62,7 +62,8 @@ void http_call_failed(struct http_call *call, enum transport transport, const ch
 void http_call_cut_off(struct http_call *call, const char *failure);
 
 /* Keeps a part of the body; false when it is too large. */
-bool http_call_keep(struct http_call *call, const char *data, size_t size) __attribute__((warn_unused_result));
+bool http_call_keep(struct http_call *call, const char *data, size_t size)
+    __attribute__((warn_unused_result));
 /* Value of a Retry-After header. */
 void http_call_retry_after(struct http_call *call, const char *value, size_t size);
 

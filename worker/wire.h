@@ -7,11 +7,11 @@
 
 /* Bytes to and from the service, over TCP or TLS, without blocking. Made by the connector. Thread: loop. */
 struct wire {
-    int fd;         /* to watch; owned where easy is NULL */
-    CURL *easy;     /* owned; TLS, and the socket below it; NULL: plain TCP */
-    CURLM *multi;   /* that easy is in */
-    size_t group;   /* of easy, see the connector */
-    bool http2;     /* agreed on by ALPN */
+    int fd;       /* to watch; owned where easy is NULL */
+    CURL *easy;   /* owned; TLS, and the socket below it; NULL: plain TCP */
+    CURLM *multi; /* that easy is in */
+    size_t group; /* of easy, see the connector */
+    bool http2;   /* agreed on by ALPN */
 };
 
 enum wire_result {

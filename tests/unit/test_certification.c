@@ -53,7 +53,8 @@ static void watch(const struct buf *text)
 
 static void keep(struct certification *certification, enum certification_field field, const char *text)
 {
-    assert_true(certification_keep_text(certification, field, text));
+    assert_true(certification_keep_text(
+        certification, field, &(struct reader_text){.data = text, .size = strlen(text)}));
 }
 
 static void certification_keeps_texts_apart(void **state)
@@ -98,7 +99,8 @@ static void certification_refuses_texts_beyond_all_measure(void **state)
     text[99999] = '\0';
     certification_init(&certification);
     keep(&certification, CERTIFICATION_NAME, NAME);
-    assert_false(certification_keep_text(&certification, CERTIFICATION_ORIGIN, text));
+    assert_false(certification_keep_text(
+        &certification, CERTIFICATION_ORIGIN, &(struct reader_text){.data = text, .size = strlen(text)}));
     assert_string_equal(certification_text(&certification, CERTIFICATION_NAME), NAME);
     assert_null(certification_text(&certification, CERTIFICATION_ORIGIN));
     certification_cleanup(&certification);

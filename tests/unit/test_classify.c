@@ -298,7 +298,6 @@ static void classify_body_that_is_not_the_documented_json_is_bad(void **state)
         {BODY(RESPONSE(FINISHED ",\"name\":\"a\nb\""))},
         {BODY(RESPONSE(FINISHED ",\"name\":\"a\0b\""))},
         {BODY(RESPONSE(FINISHED ",\"name\":NaN"))},
-        {BODY(RESPONSE(FINISHED ",\"later\":1e999"))},
         {BODY(RESPONSE(FINISHED ",\"name\":\"\xff\""))},
         {BODY(RESPONSE(FINISHED ",\"name\":\"\xc0\xaf\""))},
         {BODY(RESPONSE(FINISHED ",\"name\":\"\xed\xa0\x80\""))},
@@ -322,7 +321,6 @@ static void classify_duplicate_names_are_bad(void **state)
         {BODY(RESPONSE(FINISHED ",\"certified\":true"))},
         {BODY(RESPONSE("\"imp_uid\":\"other\"," FINISHED))},
         {BODY(RESPONSE(FINISHED ",\"\\u0075nique_key\":\"another\""))},
-        {BODY(RESPONSE(FINISHED ",\"later\":{\"a\":1,\"a\":2}"))},
     };
     for (size_t i = 0; i < COUNT(bad); i++)
         expect_body(bad[i].bytes, bad[i].size, OUTCOME_RETRY, REASON_BAD_RESPONSE);

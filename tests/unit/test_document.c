@@ -19,7 +19,8 @@
 
 static void keep(struct certification *certification, enum certification_field field, const char *text)
 {
-    assert_true(certification_keep_text(certification, field, text));
+    assert_true(certification_keep_text(
+        certification, field, &(struct reader_text){.data = text, .size = strlen(text)}));
     certification->fields |= CERTIFICATION_BIT(field);
 }
 

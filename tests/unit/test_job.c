@@ -260,7 +260,8 @@ static void job_pool_free_frees_jobs_wherever_they_are(void **state)
     for (int i = 0; i < 7; i++) {
         struct job *job = job_pool_take(own);
         receive(job, "k", 1, "v", 1, rd_kafka_headers_new(1));
-        assert_true(certification_keep_text(&job->certification, CERTIFICATION_NAME, "name"));
+        assert_true(certification_keep_text(&job->certification, CERTIFICATION_NAME,
+            &(struct reader_text){.data = "name", .size = strlen("name")}));
         job_move(job, NULL, &list, JOB_READY);
     }
     job_pool_free(own);
@@ -290,7 +291,8 @@ static void fill(struct job *job)
     job->token_serial = 7;
     verdict_set(&job->verdict, OUTCOME_REJECTED, REASON_REFUSED, "HTTP 400");
     job->certification.fields = CERTIFICATION_ALWAYS | CERTIFICATION_BIT(CERTIFICATION_BIRTH);
-    assert_true(certification_keep_text(&job->certification, CERTIFICATION_UNIQUE_KEY, "k"));
+    assert_true(certification_keep_text(&job->certification, CERTIFICATION_UNIQUE_KEY,
+        &(struct reader_text){.data = "k", .size = strlen("k")}));
     job->certification.values[CERTIFICATION_BIRTH] =
         (struct certification_value){.type = CERTIFICATION_NUMBER, .number = -53600400};
     job->certification.certified_at_s = 1700000123;
