@@ -17,6 +17,10 @@
 /* For each send and receive curl looks for the connection among all that share its pool, one by one. */
 enum { GROUP_SIZE = 16 };
 
+/* curl receives into a buffer that each connection under way has. With TLS so much is received at once: a
+ * record; without, no more than a proxy's answer is. */
+enum { TLS_BUFFER = 16 * 1024, PLAIN_BUFFER = 1024 };
+
 static const unsigned char CONNECTOR_ALPN[] = "\x02h2\x08http/1.1";
 
 struct attempt {
@@ -212,6 +216,8 @@ static bool attempt_set_up(struct attempt *attempt, const struct connector_confi
               curl_easy_setopt(easy, CURLOPT_URL, config->url) == CURLE_OK &&
               curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L) == CURLE_OK &&
               curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L) == CURLE_OK &&
+              curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)(config->tls ? TLS_BUFFER : PLAIN_BUFFER)) ==
+                  CURLE_OK &&
               curl_easy_setopt(easy, CURLOPT_SHARE, share) == CURLE_OK &&
               curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
               curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, attempt->failure) == CURLE_OK &&
@@ -255,12 +261,10 @@ bool connector_start(struct connector *connector)
  */
 static bool connector_make_wire(struct connector *connector, struct attempt *attempt, struct wire *wire)
 {
-    char *scheme = NULL;
     curl_socket_t fd = CURL_SOCKET_BAD;
     curl_easy_getinfo(attempt->easy, CURLINFO_ACTIVESOCKET, &fd);
-    curl_easy_getinfo(attempt->easy, CURLINFO_SCHEME, &scheme);
     *wire = (struct wire){.fd = fd, .group = attempt->group};
-    if (fd != CURL_SOCKET_BAD && scheme && strcasecmp(scheme, "https") == 0) {
+    if (fd != CURL_SOCKET_BAD && connector->config.tls) {
         wire->easy = attempt->easy;
         curl_easy_setopt(wire->easy, CURLOPT_ERRORBUFFER, NULL);
         if (attempt->tls)

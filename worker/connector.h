@@ -13,6 +13,7 @@ struct connector;
 
 struct connector_config {
     const char *url;
+    bool tls;            /* the url is one of https */
     const char *ca_file; /* PEM, borrowed; NULL: the system's authorities */
     int64_t timeout_ms;  /* of a connection, TLS included */
     /* Runs once for each connection that was begun, from connector_ready or connector_turn: with a wire,

@@ -2,22 +2,25 @@
 #include "worker/consumer_conf.h"
 
 #include "common/kafka.h"
+#include "worker/prefetch.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define TEXT(value) #value
+#define TEXT_OF(macro) TEXT(macro)
+
 static const struct kafka_property consumer_defaults[] = {
     {"auto.offset.reset", "earliest"}, /* without a committed offset no event may be passed over */
     {"session.timeout.ms", "45000"},
     {"heartbeat.interval.ms", "1000"}, /* how soon members notice a rebalance, for which all others wait */
-    /* Records fetched ahead cost librdkafka about 500 bytes each, so fewer are than by default (prefetch.h,
-     * which has the number of the first). Fetches are of compressed batches: a few KiB of them are a
-     * thousand records. */
-    {"queued.min.messages", "2000"},
+    /* Records fetched ahead cost librdkafka about 500 bytes each, so fewer are than by default. Fetches are
+     * of compressed batches: a few KiB of them are a thousand records. */
+    {"queued.min.messages", TEXT_OF(PREFETCH_RECORDS)},
     {"queued.max.messages.kbytes", "2048"},
-    {"max.partition.fetch.bytes", "32768"},
+    {"max.partition.fetch.bytes", "8192"},
     {"fetch.max.bytes", "1000000"},
     {"fetch.wait.max.ms", "100"},
     {"topic.metadata.refresh.interval.ms", "10000"},

@@ -420,6 +420,7 @@ static bool http_open_connector(struct http *http, int epoll_fd, struct error *e
 {
     struct connector_config config = {
         .url = http->config.url,
+        .tls = http->origin.tls,
         .ca_file = http->config.ca_file,
         .timeout_ms = http->config.connect_timeout_ms,
         .done = http_on_connected,

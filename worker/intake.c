@@ -659,9 +659,9 @@ static size_t intake_poll(struct intake *intake, size_t room, struct job_list *a
     return polled;
 }
 
-static void intake_keep_fetching(struct intake *intake)
+static void intake_keep_fetching(struct intake *intake, size_t polled)
 {
-    if (!prefetch_low(&intake->prefetch, rd_kafka_queue_length(intake->queue)))
+    if (!prefetch_low(&intake->prefetch, rd_kafka_queue_length(intake->queue), polled))
         return;
     rd_kafka_topic_partition_list_t *list = assignment_list(&intake->assignment);
     if (!list)
@@ -679,13 +679,14 @@ size_t intake_turn(struct intake *intake, size_t room, struct job_list *arrived,
     bool poll = intake_may_poll(intake, room, now_ns);
     intake_sync_pauses(intake);
     size_t taken = room ? intake_release_held(intake, room, arrived, now_ns) : 0;
-    intake_keep_fetching(intake);
+    size_t polled = 0;
     if (poll && (!room || taken < room))
-        taken += intake_poll(intake, room - taken, arrived, now_ns);
+        polled = intake_poll(intake, room - taken, arrived, now_ns);
+    intake_keep_fetching(intake, polled);
     intake_serve_revocation(intake, now_ns);
     if (now_ns >= intake->commit_due_ns)
         intake_send_commit(intake, now_ns);
-    return taken;
+    return taken + polled;
 }
 
 size_t intake_partitions(const struct intake *intake)

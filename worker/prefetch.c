@@ -1,9 +1,9 @@
 /* Wakes librdkafka's fetching in time. Loop thread. */
 #include "worker/prefetch.h"
 
-bool prefetch_low(struct prefetch *prefetch, size_t queued)
+bool prefetch_low(struct prefetch *prefetch, size_t queued, size_t taken)
 {
-    if (queued >= PREFETCH_RECORDS)
+    if (queued + taken >= PREFETCH_RECORDS)
         prefetch->enough = true;
     if (!prefetch->enough || queued > PREFETCH_RECORDS / 2)
         return false;
