@@ -81,19 +81,36 @@ void connection_end(struct connection *connection, const char *failure)
 
 /* ---- sending ---- */
 
-static bool connection_write_request(struct connection *connection, const struct http_call *call)
+/* All but one in some thousand calls are a GET with the token. */
+static bool connection_write_get(struct connection *connection, const struct http_call *call)
 {
     const struct http_origin *origin = connection->origin;
     struct buf *out = &connection->out;
-    bool ok = buf_format(out,
-        "%s %s%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: " HTTP_USER_AGENT "\r\nAccept: application/json\r\n",
-        call->json ? "POST" : "GET", origin->prefix, call->path, origin->authority);
+    return buf_append(out, "GET ", 4) && buf_append(out, origin->prefix, strlen(origin->prefix)) &&
+           buf_append(out, call->path, strlen(call->path)) &&
+           buf_append(out, origin->get_tail, origin->get_tail_size);
+}
+
+static bool connection_write_any(struct connection *connection, const struct http_call *call)
+{
+    const struct http_origin *origin = connection->origin;
+    struct buf *out = &connection->out;
+    bool ok = buf_format(out, "%s %s%s" HTTP_COMMON_FIELDS, call->json ? "POST" : "GET", origin->prefix,
+        call->path, origin->authority);
     if (call->authorized)
         ok = ok && buf_format(out, "Authorization: %s\r\n", origin->token);
-    if (!call->json)
-        return ok && buf_append(out, "\r\n", 2);
-    return ok && buf_format(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-                     strlen(call->json), call->json);
+    if (call->json)
+        return ok && buf_format(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                         strlen(call->json), call->json);
+    return ok && buf_append(out, "\r\n", 2);
+}
+
+static bool connection_write_request(struct connection *connection, struct http_call *call)
+{
+    if (connection->http2)
+        return http2_take(connection->http2, call);
+    return call->authorized && !call->json ? connection_write_get(connection, call)
+                                           : connection_write_any(connection, call);
 }
 
 void connection_take(struct connection *connection, struct http_call *call)

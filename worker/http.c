@@ -483,12 +483,18 @@ static void http_free_connections(struct http *http, struct connections *connect
         http_end_connection(http, connection);
 }
 
+static void http_forget_text(char **text, size_t size)
+{
+    if (*text)
+        explicit_bzero(*text, size);
+    free(*text);
+    *text = NULL;
+}
+
 static void http_forget_token(struct http_origin *origin)
 {
-    if (origin->token)
-        explicit_bzero(origin->token, origin->token_size);
-    free(origin->token);
-    origin->token = NULL;
+    http_forget_text(&origin->token, origin->token_size);
+    http_forget_text(&origin->get_tail, origin->get_tail_size);
 }
 
 void http_close(struct http *http)
@@ -512,15 +518,22 @@ void http_close(struct http *http)
 
 static bool http_set_token(struct http_origin *origin, const struct http_request *request)
 {
-    if (!request->token || (origin->token && origin->serial == request->token_serial))
+    if (!request->token || (origin->get_tail && origin->serial == request->token_serial))
         return true;
     http_forget_token(origin);
     int size = asprintf(&origin->token, "Bearer %s", request->token);
-    if (size < 0) {
+    if (size < 0)
         origin->token = NULL;
+    int tail_size = size < 0 ? -1
+                             : asprintf(&origin->get_tail, HTTP_COMMON_FIELDS "Authorization: %s\r\n\r\n",
+                                   origin->authority, origin->token);
+    if (tail_size < 0) {
+        origin->get_tail = NULL;
+        http_forget_token(origin);
         return false;
     }
     origin->token_size = (size_t)size;
+    origin->get_tail_size = (size_t)tail_size;
     origin->serial = request->token_serial;
     return true;
 }

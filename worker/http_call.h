@@ -11,6 +11,10 @@ enum { HTTP_CALL_PATH_SIZE = 128, HTTP_ORIGIN_PREFIX_SIZE = 2048 };
 
 #define HTTP_USER_AGENT "impcert/" IMPCERT_VERSION
 
+/* HTTP/1.1: a format for what follows the path of a request, of the authority. */
+#define HTTP_COMMON_FIELDS                                                                                   \
+    " HTTP/1.1\r\nHost: %s\r\nUser-Agent: " HTTP_USER_AGENT "\r\nAccept: application/json\r\n"
+
 struct connection;
 
 struct http_call {
@@ -48,9 +52,11 @@ struct http_origin {
     bool tls;
     char *authority;   /* owned; for Host */
     char *prefix;      /* owned; path of the url with a slash at its end, below HTTP_ORIGIN_PREFIX_SIZE */
-    char *token;       /* owned; "Bearer ..."; NULL: none yet */
     uint64_t serial;   /* of the token */
+    char *token;       /* owned; "Bearer ..."; NULL: none yet */
     size_t token_size; /* bytes */
+    char *get_tail; /* owned; HTTP/1.1: what follows the path in a GET with the token; NULL as the token is */
+    size_t get_tail_size;
 };
 
 /* The call has its whole answer, whose end, not kept yet, is in data; or one that is too large. */

@@ -167,10 +167,10 @@ static struct reader_text text_piece(const struct reader_text *text, size_t *at,
 
 bool reader_text_is(const struct reader_text *text, const char *other)
 {
+    if (!text->escaped)
+        return strncmp(text->data, other, text->size) == 0 && !other[text->size];
     size_t left = strlen(other);
     char decoded[4];
-    if (!text->escaped)
-        return text->size == left && memcmp(text->data, other, left) == 0;
     for (size_t at = 0; at < text->size;) {
         struct reader_text piece = text_piece(text, &at, decoded);
         if (piece.size > left || memcmp(piece.data, other, piece.size) != 0)
