@@ -34,6 +34,8 @@ static void classify_status(const struct answer *answer, struct verdict *verdict
         verdict_set(verdict, OUTCOME_UNAUTHORIZED, REASON_UNAVAILABLE, "HTTP 401: a fresh token was refused");
     else if (status == 404)
         verdict_set(verdict, OUTCOME_LATER, REASON_NOT_FOUND, "HTTP 404: there is no such certification");
+    else if (status == 408 || status == 425)
+        verdict_set(verdict, OUTCOME_RETRY, REASON_UNAVAILABLE, "HTTP %ld", status);
     else if (status == 429)
         verdict_set(verdict, OUTCOME_THROTTLED, REASON_RATE_LIMITED, "HTTP 429: too many calls");
     else if (status >= 400 && status < 500)

@@ -22,6 +22,7 @@ struct answer {
     const char *failure;   /* in words, where transport is not ANSWERED */
     long http_status;      /* 0: none came */
     int64_t retry_after_s; /* from Retry-After; 0: none */
+    uint64_t token_serial; /* of the token that the call was sent with; 0: none was, or it was not sent */
     const char *body;
     size_t body_size;
 };

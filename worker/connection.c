@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Above what 256 requests take together. */
+enum { HTTP_REQUEST_TIMEOUT = 408 };
+
+/* Far above what the requests of all calls on it take together. */
 enum { OUT_LIMIT = 4 * 1024 * 1024, OUT_KEEP = 4096 };
 
 struct connection *connection_new(const struct wire *wire, const struct http_origin *origin, int64_t now_ns)
@@ -48,19 +50,15 @@ void connection_free(struct connection *connection)
     free(connection);
 }
 
-size_t connection_room(const struct connection *connection)
+enum connection_state connection_state(const struct connection *connection)
 {
-    if (connection->over || connection->doubtful)
-        return 0;
-    if (connection->http2)
-        return http2_room(connection->http2);
-    return TAILQ_EMPTY(&connection->calls) ? 1 : 0;
-}
-
-static void connection_remove(struct connection *connection, struct http_call *call)
-{
-    TAILQ_REMOVE(&connection->calls, call, link);
-    call->connection = NULL;
+    const struct http2 *http2 = connection->http2;
+    bool idle = TAILQ_EMPTY(&connection->calls);
+    if (connection->ended || (idle && (connection->doubtful || (http2 && http2_over(http2)))))
+        return CONNECTION_OVER;
+    if (connection->doubtful || (http2 ? !http2_room(http2) : !idle))
+        return CONNECTION_FULL;
+    return CONNECTION_ROOMY;
 }
 
 /* Calls of which nothing has come may not have been read by the service, if it was ending a connection that
@@ -68,15 +66,12 @@ static void connection_remove(struct connection *connection, struct http_call *c
 void connection_end(struct connection *connection, const char *failure)
 {
     struct http_call *call;
-    connection->over = true;
-    while ((call = TAILQ_FIRST(&connection->calls))) {
-        bool unread = connection->answered && !call->status && !connection->head.size;
-        connection_remove(connection, call);
-        if (unread)
+    connection->ended = true;
+    while ((call = TAILQ_FIRST(&connection->calls)))
+        if (connection->answered && !call->begun)
             http_call_cut_off(call, failure);
         else
             http_call_failed(call, TRANSPORT_FAILED, failure);
-    }
 }
 
 /* ---- sending ---- */
@@ -113,9 +108,11 @@ static bool connection_write_request(struct connection *connection, struct http_
                                            : connection_write_any(connection, call);
 }
 
-void connection_take(struct connection *connection, struct http_call *call)
+void connection_take(struct connection *connection, struct http_call *call, int64_t now_ns)
 {
     call->connection = connection;
+    call->taken_ns = now_ns;
+    call->token_serial = call->authorized ? connection->origin->serial : 0;
     TAILQ_INSERT_TAIL(&connection->calls, call, link);
     bool taken =
         connection->http2 ? http2_take(connection->http2, call) : connection_write_request(connection, call);
@@ -131,13 +128,15 @@ static bool connection_collect(struct connection *connection)
 void connection_flush(struct connection *connection)
 {
     struct buf *out = &connection->out;
-    if (connection->over)
+    if (connection->ended)
         return;
     if (!connection_collect(connection)) {
         connection_end(connection, "out of memory for a request");
         return;
     }
-    while (connection->out_sent < out->size) {
+    if (connection->http2 && http2_dead(connection->http2))
+        connection_end(connection, "the answer is not HTTP/2");
+    while (!connection->ended && connection->out_sent < out->size) {
         size_t sent;
         enum wire_result result = wire_send(
             &connection->wire, out->data + connection->out_sent, out->size - connection->out_sent, &sent);
@@ -149,6 +148,8 @@ void connection_flush(struct connection *connection)
             return;
         }
     }
+    if (connection->ended)
+        return;
     connection_wipe(out);
     connection->out_sent = 0;
 }
@@ -164,7 +165,8 @@ static void connection_answered(
     struct connection *connection, struct http_call *call, const char *data, size_t size, size_t left)
 {
     /* Bytes that nobody asked for must not become the next call's answer. */
-    connection->over = connection->over || !connection->keep_alive || left || connection_blocked(connection);
+    connection->ended =
+        connection->ended || !connection->keep_alive || left || connection_blocked(connection);
     http_call_answered(call, data, size);
 }
 
@@ -188,7 +190,7 @@ static void connection_read_body(
             return;
         }
         if (span_size && !http_call_keep(call, span, span_size)) {
-            connection->over = true;
+            connection->ended = true;
             http_call_answered(call, NULL, 0);
             return;
         }
@@ -205,6 +207,12 @@ static size_t connection_read_head(
     enum http1_result result;
     while ((result = http1_read_head(data + at, size - at, &head, &taken, &why)) == HTTP1_DONE) {
         at += taken;
+        /* It came while the connection was idle, to say that it is closed (RFC 9110, section 15.5.9). */
+        if (head.status == HTTP_REQUEST_TIMEOUT && connection->answered) {
+            call->begun = false;
+            connection_end(connection, "the service closed the connection");
+            return 0;
+        }
         if (head.status >= 200) {
             call->status = head.status;
             connection->keep_alive = head.keep_alive;
@@ -240,9 +248,9 @@ static void connection_read_answer(
     size_t taken = connection_read_head(connection, call, all, all_size);
     if (taken)
         connection_read_body(connection, call, all + taken, all_size - taken);
-    else if (!connection->over && !head->size && !buf_append(head, data, size))
+    else if (!connection->ended && !head->size && !buf_append(head, data, size))
         connection_end(connection, "out of memory for an answer");
-    if (taken || connection->over)
+    if (taken || connection->ended)
         connection_wipe(head);
 }
 
@@ -255,13 +263,15 @@ static void connection_feed(struct connection *connection, const char *data, siz
     if (connection->http2) {
         if (!http2_feed(connection->http2, data, size, &why))
             connection_end(connection, why);
-    } else if (call)
+    } else if (call) {
+        call->begun = true;
         connection_read_answer(connection, call, data, size);
-    else
-        connection->over = true;
+    } else
+        connection->ended = true;
 }
 
-/* The peer has closed it, which may be how it ends a body. */
+/* The peer has closed it, which may be how it ends a body. If it was somebody on the way who closed it, the
+ * body is cut short, and no JSON. */
 static void connection_ended(struct connection *connection, const char *failure)
 {
     struct http_call *call = TAILQ_FIRST(&connection->calls);
@@ -275,7 +285,7 @@ static void connection_ended(struct connection *connection, const char *failure)
 void connection_ready(struct connection *connection, char *scratch, size_t size, int64_t now_ns)
 {
     size_t received, most = 0;
-    while (!connection->over) {
+    while (!connection->ended) {
         enum wire_result result = wire_receive(&connection->wire, scratch, size, &received);
         if (result == WIRE_AGAIN)
             break;
@@ -292,18 +302,14 @@ void connection_ready(struct connection *connection, char *scratch, size_t size,
             break;
     }
     explicit_bzero(scratch, most);
-    if (connection->http2 && TAILQ_EMPTY(&connection->calls))
-        connection->over = connection->over || connection->doubtful || http2_over(connection->http2);
 }
 
-void connection_drop(struct connection *connection, struct http_call *call, int64_t begun_ns)
+void connection_drop(struct connection *connection, struct http_call *call)
 {
-    connection_remove(connection, call);
     if (!connection->http2) {
-        connection->over = true;
+        connection->ended = true;
         return;
     }
     http2_cancel(connection->http2, call);
-    connection->doubtful = connection->doubtful || connection->received_ns < begun_ns;
-    connection->over = connection->over || (connection->doubtful && TAILQ_EMPTY(&connection->calls));
+    connection->doubtful = connection->doubtful || connection->received_ns < call->taken_ns;
 }

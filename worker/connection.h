@@ -5,7 +5,12 @@
 #include "worker/http_call.h"
 #include "worker/wire.h"
 
-enum connection_place { CONNECTION_ROOMY, CONNECTION_FULL, CONNECTION_OVER };
+/* What the pool (http.c) can do with a connection. */
+enum connection_state {
+    CONNECTION_ROOMY, /* takes calls */
+    CONNECTION_FULL,
+    CONNECTION_OVER, /* takes no more, and has none: to be closed */
+};
 
 /* One connection to the service and the calls on it: one at a time with HTTP/1.1, many with HTTP/2. The wire
  * is closed by whoever frees the connection. Thread: loop. */
@@ -21,14 +26,13 @@ struct connection {
     bool keep_alive;        /* HTTP/1.1: the same */
     bool answered;          /* some call has had its answer from it */
     bool doubtful;          /* HTTP/2: a call timed out on it while nothing came: no more are put on it */
-    bool over;              /* takes no more calls, and has none */
+    bool ended;             /* nothing is sent or received any more */
     int64_t received_ns;    /* when something last came */
 
-    /* the pool's (http.c) */
-    enum connection_place place;
-    bool dirty; /* something is to be sent */
+    /* the pool's (http.c) */ enum connection_state state; /* the list that it is on */
+    bool touched; /* something has happened to it, after which it may be on the wrong list */
     TAILQ_ENTRY(connection) link;
-    TAILQ_ENTRY(connection) dirty_link;
+    TAILQ_ENTRY(connection) touched_link;
 };
 
 /* NULL when there is no memory. */
@@ -36,11 +40,10 @@ struct connection *connection_new(const struct wire *wire, const struct http_ori
 /* Its calls have to be gone. NULL is fine. */
 void connection_free(struct connection *connection);
 
-/* How many more calls it takes now. */
-size_t connection_room(const struct connection *connection);
-/* Takes a call; it is sent with connection_flush. */
-void connection_take(struct connection *connection, struct http_call *call);
-/* Sends what is to be sent, as far as the socket takes it. */
+enum connection_state connection_state(const struct connection *connection);
+/* Takes a call, if it is ROOMY; it is sent with connection_flush. */
+void connection_take(struct connection *connection, struct http_call *call, int64_t now_ns);
+/* Sends what is to be sent, as far as the socket takes it. Calls may end in it. */
 void connection_flush(struct connection *connection);
 /* Whether something is left that the socket did not take. */
 bool connection_blocked(const struct connection *connection);
@@ -48,7 +51,7 @@ bool connection_blocked(const struct connection *connection);
 void connection_ready(struct connection *connection, char *scratch, size_t size, int64_t now_ns);
 /* It has ended, or has to, with all calls that are on it. */
 void connection_end(struct connection *connection, const char *failure);
-/* Gives up a call that has been on it since begun_ns, without a word to whoever asks. */
-void connection_drop(struct connection *connection, struct http_call *call, int64_t begun_ns);
+/* Gives up a call that is on it and has timed out; the caller takes it off. */
+void connection_drop(struct connection *connection, struct http_call *call);
 
 #endif

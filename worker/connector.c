@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
@@ -27,8 +28,7 @@ struct attempt {
     struct connector *connector;
     CURL *easy; /* owned */
     size_t group;
-    SSL_CTX *tls; /* borrowed from the handle; NULL: none yet, or not OpenSSL's */
-    bool http2;   /* was agreed on in the handshake */
+    bool http2; /* was agreed on in the handshake */
     char failure[CURL_ERROR_SIZE];
     LIST_ENTRY(attempt) link;
 };
@@ -43,6 +43,7 @@ struct connector {
     struct connector_config config;
     struct sockets *sockets;
     CURLM *multi;
+    bool proxy_has_tls; /* an https:// proxy: TLS is not the service's alone */
     bool offers_http2;
     int64_t due_ns;
     struct group *groups;
@@ -56,13 +57,18 @@ static int connector_on_socket(CURL *easy, curl_socket_t fd, int what, void *con
     (void)known;
     struct connector *connector = context;
     if (what == CURL_POLL_REMOVE) {
-        sockets_forget(connector->sockets, fd);
+        sockets_forget(connector->sockets, fd, connector);
         return 0;
     }
     uint32_t events =
-        (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) | (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0);
-    /* An error returned from here fails every connection under way. */
-    return sockets_watch(connector->sockets, fd, events, connector) ? 0 : -1;
+        (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) |
+        (what & CURL_POLL_OUT
+                ? (uint32_t)EPOLLOUT
+                : 0); /* An error returned from here would be the end of all connections for good (multi->dead
+                       * in curl): one that cannot be watched times out instead. */
+    bool watched = sockets_watch(connector->sockets, fd, events, connector);
+    (void)watched;
+    return 0;
 }
 
 static int connector_on_timer(CURLM *multi, long timeout_ms, void *context)
@@ -84,7 +90,7 @@ static curl_socket_t connector_on_open(void *context, curlsocktype purpose, stru
 static int connector_on_close(void *context, curl_socket_t fd)
 {
     struct connector *connector = context;
-    sockets_forget(connector->sockets, fd);
+    sockets_forget(connector->sockets, fd, connector);
     return close(fd);
 }
 
@@ -102,6 +108,8 @@ static void attempt_on_handshake(const SSL *ssl, int where, int result)
     SSL_get0_alpn_selected(ssl, &protocol, &size);
     if (attempt)
         attempt->http2 = size == 2 && memcmp(protocol, "h2", size) == 0;
+    /* The handle may live longer than the attempt, and shake hands again. */
+    SSL_CTX_set_app_data(tls, NULL);
 }
 
 /* With curl's own ALPN, curl would speak HTTP/2 itself. A part of a write that had to wait may stand
@@ -110,19 +118,29 @@ static CURLcode attempt_on_tls(CURL *easy, void *tls, void *context)
 {
     (void)easy;
     struct attempt *attempt = context;
-    attempt->tls = tls;
-    SSL_CTX_set_app_data(attempt->tls, attempt);
-    SSL_CTX_set_info_callback(attempt->tls, attempt_on_handshake);
-    SSL_CTX_set_mode(attempt->tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    return SSL_CTX_set_alpn_protos(attempt->tls, CONNECTOR_ALPN, sizeof CONNECTOR_ALPN - 1) == 0
-               ? CURLE_OK
-               : CURLE_OUT_OF_MEMORY;
+    SSL_CTX_set_app_data(tls, attempt);
+    SSL_CTX_set_info_callback(tls, attempt_on_handshake);
+    SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    return SSL_CTX_set_alpn_protos(tls, CONNECTOR_ALPN, sizeof CONNECTOR_ALPN - 1) == 0 ? CURLE_OK
+                                                                                        : CURLE_OUT_OF_MEMORY;
 }
 
 static bool connector_has_openssl(void)
 {
     const char *version = curl_version_info(CURLVERSION_NOW)->ssl_version;
     return version && strncmp(version, "OpenSSL/", strlen("OpenSSL/")) == 0;
+}
+
+static bool connector_is_proxied_by_tls(void)
+{
+    /* libcurl-env(3) */
+    static const char *const names[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *proxy = getenv(names[i]);
+        if (proxy && strncasecmp(proxy, "https://", strlen("https://")) == 0)
+            return true;
+    }
+    return false;
 }
 
 struct connector *connector_open(
@@ -139,7 +157,8 @@ struct connector *connector_open(
     connector->config = *config;
     connector->sockets = sockets;
     connector->due_ns = CLOCK_NEVER;
-    connector->offers_http2 = connector_has_openssl();
+    connector->proxy_has_tls = connector_is_proxied_by_tls();
+    connector->offers_http2 = connector_has_openssl() && !connector->proxy_has_tls;
     LIST_INIT(&connector->attempts);
     curl_multi_setopt(connector->multi, CURLMOPT_SOCKETFUNCTION, connector_on_socket);
     curl_multi_setopt(connector->multi, CURLMOPT_SOCKETDATA, connector);
@@ -264,11 +283,9 @@ static bool connector_make_wire(struct connector *connector, struct attempt *att
     curl_socket_t fd = CURL_SOCKET_BAD;
     curl_easy_getinfo(attempt->easy, CURLINFO_ACTIVESOCKET, &fd);
     *wire = (struct wire){.fd = fd, .group = attempt->group};
-    if (fd != CURL_SOCKET_BAD && connector->config.tls) {
+    if (fd != CURL_SOCKET_BAD && (connector->config.tls || connector->proxy_has_tls)) {
         wire->easy = attempt->easy;
         curl_easy_setopt(wire->easy, CURLOPT_ERRORBUFFER, NULL);
-        if (attempt->tls)
-            SSL_CTX_set_app_data(attempt->tls, NULL);
         wire->http2 = attempt->http2;
         return true;
     }

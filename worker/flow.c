@@ -449,7 +449,9 @@ static bool flow_open_calls(struct flow *flow, const struct flow_config *config,
     };
     flow->retry = retry_new(settings);
     flow->http = http_open(&http, config->epoll_fd, error);
-    if (!flow->http || !flow->retry)
+    if (!flow->http)
+        return false;
+    if (!flow->retry)
         return error_set(error, "out of memory");
     flow->token = token_open(settings, flow->http, iamport, flow->metrics);
     if (!flow->token)

@@ -5,7 +5,9 @@
 #include "common/clock.h"
 #include "worker/connection.h"
 #include "worker/connector.h"
+#include "worker/http2.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +18,6 @@
 enum { SCRATCH_SIZE = 16 * 1024 };
 
 enum { BODY_KEEP = 4096 };
-
-/* Calls that a connection of HTTP/2 is opened for. */
-enum { CALLS_OF_HTTP2 = 100 };
 
 /* A service that ends connections all the time may meet a call more than once. */
 enum { REPEATS_MAX = 3 };
@@ -52,10 +51,10 @@ struct http {
     enum protocol protocol;
     size_t connecting;
     size_t connection_count;
-    struct connections roomy; /* take calls; the one that was used last comes first */
+    struct connections roomy; /* the one that got room last comes first */
     struct connections full;
-    struct connections over;  /* to be closed */
-    struct connections dirty; /* of those above, with something to be sent */
+    struct connections over;
+    struct connections touched; /* of those above: to be settled */
 
     struct buf spare; /* memory for the next body: few answers are under way at once, of many calls */
     char scratch[SCRATCH_SIZE];
@@ -63,68 +62,63 @@ struct http {
 
 /* ---- the pool of connections ---- */
 
-static struct connections *http_list(struct http *http, enum connection_place place)
+static struct connections *http_list(struct http *http, enum connection_state state)
 {
-    if (place == CONNECTION_ROOMY)
+    if (state == CONNECTION_ROOMY)
         return &http->roomy;
-    return place == CONNECTION_FULL ? &http->full : &http->over;
+    return state == CONNECTION_FULL ? &http->full : &http->over;
 }
 
-static void http_move(struct http *http, struct connection *connection, enum connection_place place)
-{
-    if (connection->place == place)
-        return;
-    TAILQ_REMOVE(http_list(http, connection->place), connection, link);
-    TAILQ_INSERT_HEAD(http_list(http, place), connection, link);
-    connection->place = place;
-}
-
-/* Where it belongs, now that something has happened to it. */
 static void http_place(struct http *http, struct connection *connection)
 {
-    if (connection->over)
-        http_move(http, connection, CONNECTION_OVER);
-    else
-        http_move(http, connection, connection_room(connection) ? CONNECTION_ROOMY : CONNECTION_FULL);
+    enum connection_state state = connection_state(connection);
+    if (connection->state == state)
+        return;
+    TAILQ_REMOVE(http_list(http, connection->state), connection, link);
+    TAILQ_INSERT_HEAD(http_list(http, state), connection, link);
+    connection->state = state;
 }
 
 static void http_watch(struct http *http, struct connection *connection)
 {
     uint32_t events = EPOLLIN | (connection_blocked(connection) ? (uint32_t)EPOLLOUT : 0);
-    if (!connection->over && !sockets_watch(http->sockets, connection->wire.fd, events, connection))
+    if (!connection->ended && !sockets_watch(http->sockets, connection->wire.fd, events, connection))
         connection_end(connection, "no memory to watch the connection");
-    http_place(http, connection);
 }
 
-static void http_mark_dirty(struct http *http, struct connection *connection)
+static void http_touch(struct http *http, struct connection *connection)
 {
-    if (connection->dirty)
+    if (connection->touched)
         return;
-    connection->dirty = true;
-    TAILQ_INSERT_TAIL(&http->dirty, connection, dirty_link);
+    connection->touched = true;
+    TAILQ_INSERT_TAIL(&http->touched, connection, touched_link);
 }
 
-static void http_flush(struct http *http)
+/* Whatever has happened to connections: what is to be sent is, and each is on its list. */
+static void http_settle(struct http *http)
 {
     struct connection *connection;
-    while ((connection = TAILQ_FIRST(&http->dirty))) {
-        TAILQ_REMOVE(&http->dirty, connection, dirty_link);
-        connection->dirty = false;
+    while ((connection = TAILQ_FIRST(&http->touched))) {
+        TAILQ_REMOVE(&http->touched, connection, touched_link);
+        connection->touched = false;
         connection_flush(connection);
         http_watch(http, connection);
+        http_place(http, connection);
     }
 }
 
 static void http_end_connection(struct http *http, struct connection *connection)
 {
     struct wire wire = connection->wire;
-    TAILQ_REMOVE(http_list(http, connection->place), connection, link);
-    if (connection->dirty)
-        TAILQ_REMOVE(&http->dirty, connection, dirty_link);
+    assert(TAILQ_EMPTY(&connection->calls));
+    TAILQ_REMOVE(http_list(http, connection->state), connection, link);
+    if (connection->touched)
+        TAILQ_REMOVE(&http->touched, connection, touched_link);
+    sockets_forget(http->sockets, wire.fd, connection);
     connection_free(connection);
-    sockets_forget(http->sockets, wire.fd);
     connector_end(http->connector, &wire);
     http->connection_count--;
+    http->fresh = true;
 }
 
 static void http_end_over(struct http *http)
@@ -165,9 +159,9 @@ static void http_call_forget_answer(struct http_call *call)
     buf_reset(&call->body, http->spare.data ? 0 : BODY_KEEP);
     if (call->body.data)
         http_swap_spare(http, call);
+    call->begun = call->too_large = call->complete = false;
     call->status = 0;
     call->retry_after_s = 0;
-    call->too_large = false;
 }
 
 static void http_call_forget_question(struct http_call *call)
@@ -223,6 +217,7 @@ void http_call_answered(struct http_call *call, const char *data, size_t size)
         .transport = TRANSPORT_ANSWERED,
         .http_status = call->status,
         .retry_after_s = call->retry_after_s,
+        .token_serial = call->token_serial,
         .body = call->body.size ? call->body.data : data,
         .body_size = call->body.size ? call->body.size : size,
     };
@@ -298,7 +293,7 @@ static size_t http_connections_wanted(const struct http *http)
         return http->waiting_count;
     if (http->protocol == PROTOCOL_UNKNOWN)
         return http->waiting_count ? 1 : 0;
-    return (http->waiting_count + CALLS_OF_HTTP2 - 1) / CALLS_OF_HTTP2;
+    return (http->waiting_count + HTTP2_CALLS_MAX - 1) / HTTP2_CALLS_MAX;
 }
 
 static void http_connect(struct http *http)
@@ -313,14 +308,23 @@ static void http_connect(struct http *http)
     }
 }
 
-static void http_dispatch(struct http *http)
+/* What came to an idle connection of HTTP/1.1 since it was last read would be taken for the next call's
+ * answer: with anything there it is over. */
+static bool http_may_take(struct http *http, struct connection *connection, int64_t now_ns)
+{
+    if (!connection->http2)
+        connection_ready(connection, http->scratch, sizeof http->scratch, now_ns);
+    return connection_state(connection) == CONNECTION_ROOMY;
+}
+
+static void http_dispatch(struct http *http, int64_t now_ns)
 {
     struct connection *connection;
-    struct http_call *call;
     http->fresh = false;
-    while ((connection = TAILQ_FIRST(&http->roomy)) && (call = http_take_waiting(http))) {
-        connection_take(connection, call);
-        http_mark_dirty(http, connection);
+    while (!TAILQ_EMPTY(&http->waiting) && (connection = TAILQ_FIRST(&http->roomy))) {
+        if (http_may_take(http, connection, now_ns))
+            connection_take(connection, http_take_waiting(http), now_ns);
+        http_touch(http, connection);
         http_place(http, connection);
     }
     http_connect(http);
@@ -336,7 +340,9 @@ static void http_on_connected(void *context, const struct wire *wire, const char
         http->protocol = wire->http2 ? PROTOCOL_HTTP2 : PROTOCOL_HTTP1;
         http->connection_count++;
         TAILQ_INSERT_HEAD(&http->roomy, connection, link);
-        http_watch(http, connection);
+        /* Once it has been read or written, curl knows it as used, and won't close it by itself. */
+        connection_ready(connection, http->scratch, sizeof http->scratch, clock_ns());
+        http_touch(http, connection);
         return;
     }
     if (wire) {
@@ -344,7 +350,7 @@ static void http_on_connected(void *context, const struct wire *wire, const char
         connector_end(http->connector, &unused);
         failure = "out of memory for a connection";
     }
-    http_fail_waiting(http, http->protocol == PROTOCOL_HTTP1 ? 1 : CALLS_OF_HTTP2,
+    http_fail_waiting(http, http->protocol == PROTOCOL_HTTP1 ? 1 : HTTP2_CALLS_MAX,
         timed_out ? TRANSPORT_TIMEOUT : TRANSPORT_FAILED, failure);
 }
 
@@ -362,8 +368,8 @@ static void http_time_out(struct http *http, struct http_call *call)
         TAILQ_REMOVE(&http->waiting, call, link);
         http->waiting_count--;
     } else {
-        connection_drop(connection, call, call->deadline_ns - http->config.timeout_ms * CLOCK_MS);
-        http_mark_dirty(http, connection);
+        connection_drop(connection, call);
+        http_touch(http, connection);
     }
     http_call_failed(call, TRANSPORT_TIMEOUT, failure);
 }
@@ -385,15 +391,17 @@ static char *http_url_part(CURLU *url, CURLUPart part)
 
 static bool http_set_origin(struct http_origin *origin, CURLU *url, struct error *error)
 {
+    char *authority = NULL, *joined = NULL;
     char *scheme = http_url_part(url, CURLUPART_SCHEME), *host = http_url_part(url, CURLUPART_HOST),
          *port = http_url_part(url, CURLUPART_PORT), *path = http_url_part(url, CURLUPART_PATH);
     size_t size = path ? strlen(path) : 0;
     while (size && path[size - 1] == '/')
         size--;
     origin->tls = scheme && strcasecmp(scheme, "https") == 0;
-    bool made = host && path &&
-                asprintf(&origin->authority, "%s%s%s", host, port ? ":" : "", port ? port : "") > 0 &&
-                asprintf(&origin->prefix, "%.*s/", (int)size, path) > 0;
+    bool made = host && path && asprintf(&authority, "%s%s%s", host, port ? ":" : "", port ? port : "") > 0;
+    origin->authority = made ? authority : NULL;
+    made = made && asprintf(&joined, "%.*s/", (int)size, path) > 0;
+    origin->prefix = made ? joined : NULL;
     curl_free(scheme);
     curl_free(host);
     curl_free(port);
@@ -446,7 +454,7 @@ struct http *http_open(const struct http_config *config, int epoll_fd, struct er
     TAILQ_INIT(&http->roomy);
     TAILQ_INIT(&http->full);
     TAILQ_INIT(&http->over);
-    TAILQ_INIT(&http->dirty);
+    TAILQ_INIT(&http->touched);
     buf_init(&http->spare, HTTP_BODY_LIMIT);
     if (http_read_url(http, error) && http_open_connector(http, epoll_fd, error))
         return http;
@@ -518,23 +526,23 @@ void http_close(struct http *http)
 
 static bool http_set_token(struct http_origin *origin, const struct http_request *request)
 {
-    if (!request->token || (origin->get_tail && origin->serial == request->token_serial))
+    if (!request->token || (origin->token && origin->serial == request->token_serial))
         return true;
-    http_forget_token(origin);
-    int size = asprintf(&origin->token, "Bearer %s", request->token);
+    struct http_origin next = *origin;
+    int size = asprintf(&next.token, "Bearer %s", request->token);
     if (size < 0)
-        origin->token = NULL;
-    int tail_size = size < 0 ? -1
-                             : asprintf(&origin->get_tail, HTTP_COMMON_FIELDS "Authorization: %s\r\n\r\n",
-                                   origin->authority, origin->token);
-    if (tail_size < 0) {
-        origin->get_tail = NULL;
-        http_forget_token(origin);
+        return false;
+    next.token_size = (size_t)size;
+    size = asprintf(
+        &next.get_tail, HTTP_COMMON_FIELDS "Authorization: %s\r\n\r\n", origin->authority, next.token);
+    if (size < 0) {
+        http_forget_text(&next.token, next.token_size);
         return false;
     }
-    origin->token_size = (size_t)size;
-    origin->get_tail_size = (size_t)tail_size;
-    origin->serial = request->token_serial;
+    next.get_tail_size = (size_t)size;
+    next.serial = request->token_serial;
+    http_forget_token(origin);
+    *origin = next;
     return true;
 }
 
@@ -591,9 +599,7 @@ void http_ready(struct http *http, int fd, uint32_t events)
     if (!connection)
         return;
     connection_ready(connection, http->scratch, sizeof http->scratch, clock_ns());
-    if (connection->http2 || connection_blocked(connection))
-        http_mark_dirty(http, connection);
-    http_place(http, connection);
+    http_touch(http, connection);
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -603,7 +609,7 @@ static int64_t earlier(int64_t a, int64_t b)
 
 int64_t http_due_ns(const struct http *http)
 {
-    if (http->fresh || !TAILQ_EMPTY(&http->dirty) || !TAILQ_EMPTY(&http->over))
+    if (http->fresh || !TAILQ_EMPTY(&http->touched) || !TAILQ_EMPTY(&http->over))
         return 0;
     const struct http_call *first = TAILQ_FIRST(&http->pending);
     int64_t due = first ? first->deadline_ns : CLOCK_NEVER;
@@ -614,9 +620,10 @@ void http_turn(struct http *http, int64_t now_ns)
 {
     connector_turn(http->connector, now_ns);
     http_time_out_due(http, now_ns);
-    if (http->fresh)
-        http_dispatch(http);
-    http_flush(http);
+    http_settle(http);
     http_end_over(http);
     http_end_idle(http, now_ns);
+    if (http->fresh)
+        http_dispatch(http, now_ns);
+    http_settle(http);
 }

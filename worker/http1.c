@@ -7,10 +7,22 @@
 /* Nobody has a use for longer chunk extensions and trailers. */
 enum { HTTP1_OVERHEAD_LIMIT = 16 * 1024 };
 
-/* More digits could overflow. */
-enum { HTTP1_LENGTH_DIGITS = 18, HTTP1_CHUNK_DIGITS_SHIFT = 60 };
+/* More could overflow; the size of a chunk may begin with zeros. */
+enum { HTTP1_LENGTH_DIGITS = 18, HTTP1_CHUNK_BITS = 60, HTTP1_CHUNK_DIGITS = 64 };
 
-enum { CHUNK_SIZE, CHUNK_EXTENSION, CHUNK_DATA, CHUNK_END, TRAILER_START, TRAILER };
+/* Where in a chunked body the next byte is: RFC 9112, section 7.1. */
+enum {
+    CHUNK_SIZE,
+    CHUNK_BLANKS,    /* behind the size */
+    CHUNK_EXTENSION, /* behind its semicolon */
+    CHUNK_SIZE_LF,   /* behind the CR of that line */
+    CHUNK_DATA,
+    CHUNK_END,    /* behind the data */
+    CHUNK_END_LF, /* behind the CR there */
+    TRAILER_START,
+    TRAILER,
+    TRAILER_LF, /* behind the CR of the empty line */
+};
 
 struct text {
     const char *data;
@@ -99,19 +111,29 @@ static void headers_connection(struct headers *headers, struct text value)
     }
 }
 
+/* Characters of a token: RFC 9110, section 5.6.2. */
+static bool is_token(struct text text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.data[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!letter && (c == '\0' || !strchr("!#$%&'*+-.^_`|~", c)))
+            return false;
+    }
+    return text.size;
+}
+
 static void headers_line(struct headers *headers, struct text line)
 {
-    /* Obsolete folding (RFC 9112, section 5.2). */
-    if (is_blank(line.data[0]) && headers->foldable)
-        return;
     const char *colon = memchr(line.data, ':', line.size);
-    if (!colon || colon == line.data || is_blank(line.data[0]) || is_blank(colon[-1]) ||
-        memchr(line.data, '\0', line.size)) {
+    struct text name = {line.data, colon ? (size_t)(colon - line.data) : 0};
+    bool folded = is_blank(line.data[0]) && headers->foldable; /* obsolete: RFC 9112, section 5.2 */
+    if (memchr(line.data, '\0', line.size) || memchr(line.data, '\r', line.size) ||
+        (!folded && !is_token(name)))
         headers->why = "a header line of it is not one";
+    if (headers->why || folded)
         return;
-    }
-    struct text name = {line.data, (size_t)(colon - line.data)};
-    struct text value = text_trim((struct text){colon + 1, line.size - name.size - 1});
+    struct text value = text_trim((struct text){line.data + name.size + 1, line.size - name.size - 1});
     headers->foldable = false;
     if (text_is(name, "content-length"))
         headers_content_length(headers, value);
@@ -151,6 +173,7 @@ static void headers_conclude(struct headers *headers)
     head->keep_alive = !headers->close && (!headers->http_1_0 || headers->keep_alive) &&
                        !(chunked && (headers->has_length || headers->http_1_0));
     if (head->status < 200 || head->status == 204 || head->status == 304) {
+        head->keep_alive = head->keep_alive && (head->status != 204 || (!chunked && !head->length));
         head->framing = HTTP1_LENGTH;
         head->length = 0;
     } else if (!chunked && !headers->has_length) {
@@ -203,56 +226,78 @@ static int hex_digit(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-static enum http1_result chunk_size(struct http1_body *body, char c)
+static enum http1_result chunk_go(struct http1_body *body, int step)
 {
-    int digit = hex_digit(c);
-    if (digit >= 0) {
-        body->digits = true;
-        if (body->left >> HTTP1_CHUNK_DIGITS_SHIFT)
-            return HTTP1_BAD;
-        body->left = body->left * 16 + (uint64_t)digit;
-        return HTTP1_MORE;
-    }
-    if (!body->digits)
-        return HTTP1_BAD;
-    if (c == '\n')
-        body->step = body->left ? CHUNK_DATA : TRAILER_START;
-    else if (c == ';' || c == '\r' || is_blank(c))
-        body->step = CHUNK_EXTENSION;
-    else
-        return HTTP1_BAD;
+    body->step = step;
     return HTTP1_MORE;
 }
 
-/* One byte between the chunks' contents (RFC 9112, section 7.1). */
+static enum http1_result chunk_size_read(struct http1_body *body)
+{
+    return chunk_go(body, body->left ? CHUNK_DATA : TRAILER_START);
+}
+
+static enum http1_result chunk_size(struct http1_body *body, char c)
+{
+    int digit = body->step == CHUNK_SIZE ? hex_digit(c) : -1;
+    if (digit >= 0) {
+        bool ok = !(body->left >> HTTP1_CHUNK_BITS) && ++body->digits <= HTTP1_CHUNK_DIGITS;
+        body->left = body->left * 16 + (uint64_t)digit;
+        return ok ? HTTP1_MORE : HTTP1_BAD;
+    }
+    if (!body->digits)
+        return HTTP1_BAD;
+    if (c == '\r')
+        return chunk_go(body, CHUNK_SIZE_LF);
+    if (c == ';')
+        return chunk_go(body, CHUNK_EXTENSION);
+    if (is_blank(c))
+        return chunk_go(body, CHUNK_BLANKS);
+    return c == '\n' ? chunk_size_read(body) : HTTP1_BAD;
+}
+
+static enum http1_result chunk_end(struct http1_body *body, char c)
+{
+    if (c == '\r' && body->step == CHUNK_END)
+        return chunk_go(body, CHUNK_END_LF);
+    body->digits = 0;
+    return c == '\n' ? chunk_go(body, CHUNK_SIZE) : HTTP1_BAD;
+}
+
+static enum http1_result chunk_trailer(struct http1_body *body, char c)
+{
+    if (body->step == TRAILER)
+        return c == '\n' ? chunk_go(body, TRAILER_START) : HTTP1_MORE;
+    if (c == '\n')
+        return HTTP1_DONE;
+    if (body->step == TRAILER_LF)
+        return HTTP1_BAD;
+    return chunk_go(body, c == '\r' ? TRAILER_LF : TRAILER);
+}
+
+static bool chunk_is_overhead(const struct http1_body *body)
+{
+    return body->step == CHUNK_BLANKS || body->step == CHUNK_EXTENSION || body->step >= TRAILER_START;
+}
+
+/* One byte between the chunks' contents. */
 static enum http1_result chunk_byte(struct http1_body *body, char c)
 {
-    if (body->step != CHUNK_SIZE && ++body->overhead > HTTP1_OVERHEAD_LIMIT)
+    if (chunk_is_overhead(body) && ++body->overhead > HTTP1_OVERHEAD_LIMIT)
         return HTTP1_BAD;
     switch (body->step) {
     case CHUNK_SIZE:
+    case CHUNK_BLANKS:
         return chunk_size(body, c);
     case CHUNK_EXTENSION:
-        if (c == '\n')
-            body->step = body->left ? CHUNK_DATA : TRAILER_START;
-        return HTTP1_MORE;
+        return c == '\r' ? chunk_go(body, CHUNK_SIZE_LF) : c == '\n' ? HTTP1_BAD : HTTP1_MORE;
+    case CHUNK_SIZE_LF:
+        return c == '\n' ? chunk_size_read(body) : HTTP1_BAD;
     case CHUNK_END:
-        if (c == '\n') {
-            body->step = CHUNK_SIZE;
-            body->digits = false;
-            return HTTP1_MORE;
-        }
-        return c == '\r' ? HTTP1_MORE : HTTP1_BAD;
-    case TRAILER_START:
-        if (c == '\n')
-            return HTTP1_DONE;
-        if (c != '\r')
-            body->step = TRAILER;
-        return HTTP1_MORE;
+    case CHUNK_END_LF:
+        return chunk_end(body, c);
     default:
-        if (c == '\n')
-            body->step = TRAILER_START;
-        return HTTP1_MORE;
+        return chunk_trailer(body, c);
     }
 }
 

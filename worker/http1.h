@@ -34,7 +34,7 @@ enum http1_result http1_read_head(
 struct http1_body {
     enum http1_framing framing;
     int step;          /* with HTTP1_CHUNKED */
-    bool digits;       /* of the size of a chunk, were there any */
+    int digits;        /* of the size of the chunk so far */
     uint64_t left;     /* of the body or of the chunk */
     uint64_t overhead; /* bytes of chunk extensions and trailers so far */
 };

@@ -2,12 +2,9 @@
 #include "worker/http2.h"
 
 #include <nghttp2/nghttp2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Calls on one connection: what a service is to take at least (RFC 9113, section 6.5.2). With more, one lost
- * packet would hold up more of them. */
-enum { STREAMS_MAX = 100 };
 
 /* All streams together: far above what a hundred answers are. */
 enum { CONNECTION_WINDOW = 1024 * 1024 };
@@ -40,9 +37,11 @@ static int http2_on_header(nghttp2_session *session, const nghttp2_frame *frame,
     struct http_call *call = http2_call(session, frame->hd.stream_id);
     if (!call)
         return 0;
-    if (name_size == 7 && memcmp(name, ":status", 7) == 0)
+    call->begun = true;
+    /* Interim answers (1xx) leave the status at 0, and with it what else they say is passed over. */
+    if (name_size == 7 && memcmp(name, ":status", 7) == 0 && *value >= '2')
         call->status = http2_status(value, value_size);
-    else if (name_size == 11 && memcmp(name, "retry-after", 11) == 0)
+    else if (call->status && name_size == 11 && memcmp(name, "retry-after", 11) == 0)
         http_call_retry_after(call, (const char *)value, value_size);
     return 0;
 }
@@ -60,8 +59,11 @@ static int http2_on_data(nghttp2_session *session, uint8_t flags, int32_t stream
 
 static int http2_on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *context)
 {
-    (void)session;
     struct http2 *http2 = context;
+    bool of_answer = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
+    struct http_call *call = of_answer ? http2_call(session, frame->hd.stream_id) : NULL;
+    if (call && frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
+        call->complete = true;
     if (frame->hd.type == NGHTTP2_GOAWAY)
         http2->going_away = true;
     return 0;
@@ -74,12 +76,13 @@ static int http2_on_close(nghttp2_session *session, int32_t stream_id, uint32_t 
     http2->streams--;
     if (!call)
         return 0;
-    if (call->too_large || (error_code == NGHTTP2_NO_ERROR && call->status))
+    if (call->too_large || (call->complete && call->status))
         http_call_answered(call, NULL, 0);
-    else if (!call->status && (error_code == NGHTTP2_REFUSED_STREAM || http2->going_away))
+    else if (!call->begun && (error_code == NGHTTP2_REFUSED_STREAM || http2->going_away))
         http_call_cut_off(call, "the service does not take the HTTP/2 stream");
     else
-        http_call_failed(call, TRANSPORT_FAILED, nghttp2_http2_strerror(error_code));
+        http_call_failed(call, TRANSPORT_FAILED,
+            error_code == NGHTTP2_NO_ERROR ? "the answer was cut short" : nghttp2_http2_strerror(error_code));
     return 0;
 }
 
@@ -129,8 +132,8 @@ size_t http2_room(const struct http2 *http2)
 {
     size_t most =
         nghttp2_session_get_remote_settings(http2->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
-    if (most > STREAMS_MAX)
-        most = STREAMS_MAX;
+    if (most > HTTP2_CALLS_MAX)
+        most = HTTP2_CALLS_MAX;
     bool open = !http2->going_away && nghttp2_session_check_request_allowed(http2->session);
     return open && http2->streams < most ? most - http2->streams : 0;
 }
@@ -174,8 +177,8 @@ bool http2_take(struct http2 *http2, struct http_call *call)
     size_t prefix = strlen(origin->prefix), path_size = prefix + strlen(call->path);
     memcpy(path, origin->prefix, prefix);
     memcpy(path + prefix, call->path, path_size - prefix);
-
-    nghttp2_nv fields[8];
+    char length[24];
+    nghttp2_nv fields[9];
     size_t count = 0;
     fields[count++] = http2_text_field(":method", call->json ? "POST" : "GET");
     fields[count++] = http2_text_field(":scheme", origin->tls ? "https" : "http");
@@ -183,8 +186,11 @@ bool http2_take(struct http2 *http2, struct http_call *call)
     fields[count++] = http2_field(":path", path, path_size);
     fields[count++] = http2_text_field("accept", "application/json");
     fields[count++] = http2_text_field("user-agent", HTTP_USER_AGENT);
-    if (call->json)
+    if (call->json) {
+        snprintf(length, sizeof length, "%zu", strlen(call->json));
         fields[count++] = http2_text_field("content-type", "application/json");
+        fields[count++] = http2_text_field("content-length", length);
+    }
     if (call->authorized)
         fields[count++] = http2_field("authorization", origin->token, origin->token_size);
     nghttp2_data_provider body = {.source.ptr = call->json, .read_callback = http2_on_read};
@@ -225,6 +231,10 @@ bool http2_collect(struct http2 *http2, struct buf *out)
 bool http2_over(const struct http2 *http2)
 {
     bool takes_none = http2->going_away || !nghttp2_session_check_request_allowed(http2->session);
-    return (takes_none && !http2->streams) ||
-           (!nghttp2_session_want_read(http2->session) && !nghttp2_session_want_write(http2->session));
+    return (takes_none && !http2->streams) || http2_dead(http2);
+}
+
+bool http2_dead(const struct http2 *http2)
+{
+    return !nghttp2_session_want_read(http2->session) && !nghttp2_session_want_write(http2->session);
 }

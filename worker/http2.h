@@ -7,12 +7,16 @@
  */
 struct http2;
 
+/* Calls on one connection: what a service is to take at least (RFC 9113, section 6.5.2). With more, one lost
+ * packet would hold up more of them. */
+enum { HTTP2_CALLS_MAX = 100 };
+
 /* NULL when there is no memory. origin is borrowed. */
 struct http2 *http2_new(const struct http_origin *origin);
 /* The calls on it have to be gone. NULL is fine. */
 void http2_free(struct http2 *http2);
 
-/* How many more calls it takes now; 0 for good once the service has said that it goes away. */
+/* How many more calls it takes now. */
 size_t http2_room(const struct http2 *http2);
 /* Takes a call: what is to be sent for it comes with http2_collect. False when out of memory. */
 bool http2_take(struct http2 *http2, struct http_call *call) __attribute__((warn_unused_result));
@@ -26,5 +30,7 @@ bool http2_feed(struct http2 *http2, const char *data, size_t size, const char *
 bool http2_collect(struct http2 *http2, struct buf *out) __attribute__((warn_unused_result));
 /* It takes no more calls, and has none. */
 bool http2_over(const struct http2 *http2);
+/* Nothing is read or written any more, whatever calls it has: what came was no HTTP/2. */
+bool http2_dead(const struct http2 *http2);
 
 #endif

@@ -25,8 +25,8 @@ struct http_call {
     char *json;                     /* owned; to POST; NULL: GET */
     bool authorized;                /* carries the token */
 
-    /* the answer */
-    int status; /* 0: its head is not here yet */
+    /* the answer */ bool begun; /* some of it is here */
+    int status;                  /* 0: its head is not here yet */
     int64_t retry_after_s;
     struct buf body; /* without memory until a part of it is here */
     bool too_large;  /* the body went over HTTP_BODY_LIMIT */
@@ -36,11 +36,13 @@ struct http_call {
     void *context;
     void *subject;
 
-    /* where it stands */
-    int64_t deadline_ns;
+    /* where it stands */ int64_t deadline_ns;
+    int64_t taken_ns;               /* since when it is on its connection */
+    uint64_t token_serial;          /* of the token that it was sent with */
     int repeats;                    /* after connections that had ended unnoticed */
     struct connection *connection;  /* NULL: waits for one */
     int32_t stream_id;              /* with HTTP/2 */
+    bool complete;                  /* with HTTP/2: the service has ended the answer */
     TAILQ_ENTRY(http_call) pending; /* all that have no answer, by deadline */
     TAILQ_ENTRY(http_call) link;    /* waiting, on its connection, or idle */
 };

@@ -1,6 +1,7 @@
 /* Watched sockets by descriptor. Loop thread. Owns the table. */
 #include "worker/sockets.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -56,23 +57,30 @@ static struct watch *sockets_grow(struct sockets *sockets, int fd)
     return &watches[fd];
 }
 
+/* Whether the set has it cannot be known where the socket may have been closed, and its number be another's.
+ */
+static bool sockets_tell(const struct sockets *sockets, int fd, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.fd = fd};
+    return epoll_ctl(sockets->epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0 ||
+           (errno == ENOENT && epoll_ctl(sockets->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0);
+}
+
 bool sockets_watch(struct sockets *sockets, int fd, uint32_t events, void *owner)
 {
     struct watch *watch = sockets_find(sockets, fd);
     if (!watch && !(watch = sockets_grow(sockets, fd)))
         return false;
-    struct epoll_event event = {.events = events, .data.fd = fd};
-    if (watch->events != events &&
-        epoll_ctl(sockets->epoll_fd, watch->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) != 0)
+    if ((watch->events != events || watch->owner != owner) && !sockets_tell(sockets, fd, events))
         return false;
     *watch = (struct watch){.events = events, .owner = owner};
     return true;
 }
 
-void sockets_forget(struct sockets *sockets, int fd)
+void sockets_forget(struct sockets *sockets, int fd, const void *owner)
 {
     struct watch *watch = sockets_find(sockets, fd);
-    if (!watch || !watch->events)
+    if (!watch || !watch->events || watch->owner != owner)
         return;
     epoll_ctl(sockets->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
     *watch = (struct watch){0};

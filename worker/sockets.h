@@ -17,8 +17,9 @@ void sockets_free(struct sockets *sockets);
  * does not take it. */
 bool sockets_watch(struct sockets *sockets, int fd, uint32_t events, void *owner)
     __attribute__((warn_unused_result));
-/* Nobody wants to know of it any more. Fine for one that is not watched; to be called before it is closed. */
-void sockets_forget(struct sockets *sockets, int fd);
+/* owner wants to know of it no more; to be called before it is closed. Fine for one that is not watched, or
+ * by now is another's, since curl may close a socket by itself. */
+void sockets_forget(struct sockets *sockets, int fd, const void *owner);
 /* Whose it is; NULL for one that is not watched. */
 void *sockets_owner(const struct sockets *sockets, int fd);
 

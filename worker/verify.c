@@ -124,6 +124,9 @@ static void verify_on_answer(void *context, void *subject, const struct answer *
     struct verify *verify = context;
     struct job *job = subject;
     int64_t now = clock_ns();
+    /* The token may have been renewed while the call waited for a connection. */
+    if (answer->token_serial)
+        job->token_serial = answer->token_serial;
     metrics_observe(verify->metrics, HISTOGRAM_HTTP, now - job->asked_ns);
     verify_judge(verify, job, answer, now);
     job_move(job, &verify->running, &verify->answered, JOB_VERIFYING);

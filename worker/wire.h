@@ -9,15 +9,15 @@
 struct wire {
     int fd;       /* to watch; owned where easy is NULL */
     CURL *easy;   /* owned; TLS, and the socket below it; NULL: plain TCP */
-    CURLM *multi; /* that easy is in */
     size_t group; /* of easy, see the connector */
     bool http2;   /* agreed on by ALPN */
 };
 
 enum wire_result {
     WIRE_OK,
-    WIRE_AGAIN, /* not now: wait for the socket */
-    WIRE_ENDED, /* closed by the peer in order (wire_receive) */
+    WIRE_AGAIN,
+    /* not now: wait for the socket */ WIRE_ENDED, /* closed by the peer (wire_receive); with TLS perhaps by
+                                                      somebody on the way */
     WIRE_FAILED,
 };
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""chart.py compare.json OUT.svg: CPU per event of all contestants, as bars of medians with ranges.
+"""chart.py compare.json OUT.svg: all contestants side by side, as bars of medians with ranges.
+chart.py scale.json OUT.svg: impcert's cost per event and memory, as its load grows.
 
 Runs by itself, with Debian's python3-matplotlib.
 """
@@ -23,8 +24,24 @@ TITLES = {
 FIGURES = (("cpu_us", "CPU per event, µs"), ("rate", "events/s"), ("peak_mib", "memory, MiB"))
 
 
+SERIES = {
+    "events": "events of a run",
+    "partitions": "partitions",
+    "in flight at 1 s": "in flight, answers after 1 s",
+    "in flight at 100 ms": "in flight, answers after 100 ms",
+    "processes": "processes",
+}
+
+
 def main(source, target):
-    results = [result for *_, result in json.load(open(source)) if result]
+    content = json.load(open(source))
+    figure = scale(content) if isinstance(content, dict) else compare(content)
+    figure.tight_layout()
+    figure.savefig(target)
+
+
+def compare(content):
+    results = [result for *_, result in content if result]
     plain = [result for result in results if not result["workload"]["tls"]]
     latencies = list(dict.fromkeys(result["workload"]["latency"] for result in sorted(plain, key=_latency)))
     figure, axes = plt.subplots(len(FIGURES), len(latencies), figsize=(4.6 * len(latencies), 7), squeeze=False)
@@ -34,8 +51,21 @@ def main(source, target):
             axis.set_ylabel(label)
             if row is axes[0]:
                 axis.set_title(f"Iamport answers in {latency.replace('ms', ' ms')}")
-    figure.tight_layout()
-    figure.savefig(target)
+    return figure
+
+
+def scale(content):
+    shown = [name for name in SERIES if name in content]
+    figures = (("cpu_us", "CPU per event, µs"), ("peak_mib", "memory, MiB"))
+    figure, axes = plt.subplots(len(figures), len(shown), figsize=(2.6 * len(shown), 4.6), squeeze=False)
+    for row, (name, label) in zip(axes, figures):
+        for axis, series in zip(row, shown):
+            steps = content[series]
+            values = [[result[name] for result in results] for results in steps.values()]
+            bars(axis, [step.replace(",000,000", " M") for step in steps], values, "#1f6f4a")
+            axis.set_xlabel(SERIES[series], fontsize=8)
+        row[0].set_ylabel(label)
+    return figure
 
 
 def _latency(result):
@@ -45,11 +75,16 @@ def _latency(result):
 def draw(axis, results, name):
     shown = [one for one in TITLES if any(result["contestant"] == one for result in results)]
     values = [[result[name] for result in results if result["contestant"] == one] for one in shown]
+    colors = ["#1f6f4a" if one == "impcert" else "#b8bfc6" for one in shown]
+    bars(axis, [TITLES[one] for one in shown], values, colors)
+
+
+def bars(axis, labels, values, colors):
+    """Medians, with the range of each."""
     middle = [median(one) for one in values]
     low = [m - min(one) for m, one in zip(middle, values)]
     high = [max(one) - m for m, one in zip(middle, values)]
-    colors = ["#1f6f4a" if one == "impcert" else "#b8bfc6" for one in shown]
-    axis.bar([TITLES[one] for one in shown], middle, color=colors, yerr=[low, high], capsize=3)
+    axis.bar(labels, middle, color=colors, yerr=[low, high], capsize=3)
     for place, value in enumerate(middle):
         axis.annotate(f"{value:,.0f}", (place, value), ha="center", va="bottom", fontsize=8)
     axis.tick_params(axis="x", labelsize=7)

@@ -45,7 +45,7 @@ class Contestant:
         return {"IMPCERT_IN_FLIGHT": str(-(-in_flight // workers)), "IMPCERT_HTTP_LISTEN": "127.0.0.1:0"} | self.settings
 
 
-IMPCERT = Contestant("impcert", "impcert", 20000, settings={"IMPCERT_WORKERS": "1"})
+IMPCERT = Contestant("impcert", "impcert", 38000, settings={"IMPCERT_WORKERS": "1"})
 
 CONTESTANTS = (
     IMPCERT,

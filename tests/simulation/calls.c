@@ -18,6 +18,7 @@ enum { TOKEN_MOST = 32 };
 
 struct call {
     char token[TOKEN_MOST];
+    uint64_t token_serial;
     struct certified *subject; /* NULL: asks for a token */
     enum fate fate;
     bool probe;
@@ -115,6 +116,7 @@ bool http_start(struct http *http, const struct http_request *request, struct er
     const char *name = strrchr(request->path, '/') + 1;
     call->subject = request->json ? NULL : truth_find(world->truth, name, strlen(name));
     snprintf(call->token, sizeof call->token, "%s", request->token ? request->token : "");
+    call->token_serial = request->token_serial;
     call->fate = api_fate(world->api, call->subject);
     call->done = request->done;
     call->context = request->context;
@@ -139,6 +141,7 @@ static void calls_answer(struct http *http, struct call *call)
         api_answer(world->api, FATE_TIMEOUT, call->subject, call->token, &http->body, &answer);
     else
         api_answer(world->api, call->fate, call->subject, call->token, &http->body, &answer);
+    answer.token_serial = call->token_serial;
     if (call->subject)
         oracle_on_answer(
             world, process_caller(http->process), &answer, call->probe, calls_is_first(call->about));
