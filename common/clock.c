@@ -12,6 +12,11 @@ int64_t clock_ns(void)
     return (int64_t)now.tv_sec * CLOCK_S + now.tv_nsec;
 }
 
+int64_t clock_earlier(int64_t a_ns, int64_t b_ns)
+{
+    return a_ns < b_ns ? a_ns : b_ns;
+}
+
 int64_t clock_wall_ms(void)
 {
     struct timespec now;

@@ -14,6 +14,7 @@
 #define CLOCK_RFC3339_SIZE 25 /* 2026-01-02T03:04:05.678Z and NUL */
 
 int64_t clock_ns(void);
+int64_t clock_earlier(int64_t a_ns, int64_t b_ns);
 /* Milliseconds since 1970, UTC. */
 int64_t clock_wall_ms(void);
 /* Milliseconds since 1970 as RFC 3339 in UTC. */

@@ -114,9 +114,7 @@ void connection_take(struct connection *connection, struct http_call *call, int6
     call->taken_ns = now_ns;
     call->token_serial = call->authorized ? connection->origin->serial : 0;
     TAILQ_INSERT_TAIL(&connection->calls, call, link);
-    bool taken =
-        connection->http2 ? http2_take(connection->http2, call) : connection_write_request(connection, call);
-    if (!taken)
+    if (!connection_write_request(connection, call))
         connection_end(connection, "out of memory for a request");
 }
 

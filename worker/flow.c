@@ -338,11 +338,6 @@ void flow_turn(struct flow *flow)
     metrics_set(flow->metrics, METRIC_STORING, store_count(flow->store));
 }
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static int64_t flow_records_due_ns(const struct flow *flow, int64_t now_ns)
 {
     int64_t due = CLOCK_NEVER;
@@ -351,7 +346,7 @@ static int64_t flow_records_due_ns(const struct flow *flow, int64_t now_ns)
     for (size_t i = 0; i < flow->intake_count; i++) {
         if (intake_has_more(flow->intakes[i]))
             return now_ns;
-        due = earlier(due, intake_due_ns(flow->intakes[i]));
+        due = clock_earlier(due, intake_due_ns(flow->intakes[i]));
     }
     return due;
 }
@@ -361,11 +356,11 @@ int64_t flow_due_ns(const struct flow *flow)
     int64_t now = clock_ns();
     if (!TAILQ_EMPTY(verify_answered(flow->verify)))
         return now;
-    int64_t due = earlier(http_due_ns(flow->http), token_due_ns(flow->token));
-    due = earlier(due, earlier(retry_due_ns(flow->retry), store_due_ns(flow->store)));
-    due = earlier(due, forward_due_ns(flow->forward));
-    due = earlier(due, flow_records_due_ns(flow, now));
-    return TAILQ_EMPTY(&flow->ready) ? due : earlier(due, verify_due_ns(flow->verify));
+    int64_t due = clock_earlier(http_due_ns(flow->http), token_due_ns(flow->token));
+    due = clock_earlier(due, clock_earlier(retry_due_ns(flow->retry), store_due_ns(flow->store)));
+    due = clock_earlier(due, forward_due_ns(flow->forward));
+    due = clock_earlier(due, flow_records_due_ns(flow, now));
+    return TAILQ_EMPTY(&flow->ready) ? due : clock_earlier(due, verify_due_ns(flow->verify));
 }
 
 void flow_socket(struct flow *flow, int fd, uint32_t events)

@@ -602,18 +602,13 @@ void http_ready(struct http *http, int fd, uint32_t events)
     http_touch(http, connection);
 }
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 int64_t http_due_ns(const struct http *http)
 {
     if (http->fresh || !TAILQ_EMPTY(&http->touched) || !TAILQ_EMPTY(&http->over))
         return 0;
     const struct http_call *first = TAILQ_FIRST(&http->pending);
     int64_t due = first ? first->deadline_ns : CLOCK_NEVER;
-    return earlier(due, earlier(connector_due_ns(http->connector), http_idle_until_ns(http)));
+    return clock_earlier(due, clock_earlier(connector_due_ns(http->connector), http_idle_until_ns(http)));
 }
 
 void http_turn(struct http *http, int64_t now_ns)

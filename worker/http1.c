@@ -1,6 +1,8 @@
 /* Reading answers of HTTP/1.1. Pure. */
 #include "worker/http1.h"
 
+#include "common/hex.h"
+
 #include <string.h>
 #include <strings.h>
 
@@ -215,15 +217,6 @@ void http1_body_begin(struct http1_body *body, const struct http1_head *head)
     *body = (struct http1_body){.framing = head->framing, .step = CHUNK_SIZE};
     if (head->framing == HTTP1_LENGTH)
         body->left = head->length;
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 static enum http1_result chunk_go(struct http1_body *body, int step)

@@ -1,6 +1,7 @@
 /* JSON, read where it stands. Pure. */
 #include "worker/reader.h"
 
+#include "common/hex.h"
 #include "common/utf8.h"
 
 #include <string.h>
@@ -36,15 +37,6 @@ static char reader_skip_blanks(struct reader *reader)
 }
 
 /* ---- texts ---- */
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
 
 /* The four digits of \uXXXX; negative where they are none. */
 static int32_t hex_number(const char *at, const char *end)
