@@ -3,6 +3,7 @@
 #include "worker/http1.h"
 
 #include "common/utf8.h"
+#include "tests/unit/mutant.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -1062,42 +1063,6 @@ static void http1_chunks_may_be_many_and_small(void **state)
 /* ---- answers gone wrong ---- */
 
 enum { MUTANTS = 100000 };
-
-struct dice {
-    unsigned short random[3];
-};
-
-static size_t draw(struct dice *dice, size_t below)
-{
-    return (size_t)nrand48(dice->random) % below;
-}
-
-struct mutant {
-    char data[ANSWER_LIMIT];
-    size_t size;
-};
-
-static void mutant_insert(struct mutant *mutant, size_t at, const char *data, size_t size)
-{
-    if (mutant->size + size > sizeof mutant->data)
-        return;
-    memmove(mutant->data + at + size, mutant->data + at, mutant->size - at);
-    memcpy(mutant->data + at, data, size);
-    mutant->size += size;
-}
-
-static void mutant_delete(struct mutant *mutant, size_t at, size_t size)
-{
-    memmove(mutant->data + at, mutant->data + at + size, mutant->size - at - size);
-    mutant->size -= size;
-}
-
-static void mutant_duplicate(struct mutant *mutant, size_t from, size_t size, size_t to)
-{
-    char copy[64];
-    memcpy(copy, mutant->data + from, size);
-    mutant_insert(mutant, to, copy, size);
-}
 
 static void mutant_insert_word(struct mutant *mutant, struct dice *dice, size_t at)
 {

@@ -1,5 +1,6 @@
 /* JSON, read where it stands: what is told of it, what is refused, and that jansson would have said the same
  * of documents gone wrong in many ways. */
+#include "tests/unit/mutant.h"
 #include "worker/reader.h"
 
 #include <setjmp.h>
@@ -684,44 +685,7 @@ static void reader_refuses_a_document_cut_at_any_byte(void **state)
 
 /* ---- the same as jansson ---- */
 
-enum { MUTANTS = 200000, MUTANT_LIMIT = 4096 };
-
-struct dice {
-    unsigned short random[3];
-};
-
-static size_t draw(struct dice *dice, size_t below)
-{
-    return (size_t)nrand48(dice->random) % below;
-}
-
-struct mutant {
-    unsigned seed;
-    size_t size;
-    char data[MUTANT_LIMIT];
-};
-
-static void mutant_insert(struct mutant *mutant, size_t at, const char *data, size_t size)
-{
-    if (mutant->size + size > sizeof mutant->data)
-        return;
-    memmove(mutant->data + at + size, mutant->data + at, mutant->size - at);
-    memcpy(mutant->data + at, data, size);
-    mutant->size += size;
-}
-
-static void mutant_delete(struct mutant *mutant, size_t at, size_t size)
-{
-    memmove(mutant->data + at, mutant->data + at + size, mutant->size - at - size);
-    mutant->size -= size;
-}
-
-static void mutant_duplicate(struct mutant *mutant, size_t from, size_t size, size_t to)
-{
-    char copy[64];
-    memcpy(copy, mutant->data + from, size);
-    mutant_insert(mutant, to, copy, size);
-}
+enum { MUTANTS = 200000 };
 
 static char letter(struct dice *dice)
 {

@@ -1,0 +1,31 @@
+#include "tests/unit/mutant.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+size_t draw(struct dice *dice, size_t below)
+{
+    return (size_t)nrand48(dice->random) % below;
+}
+
+void mutant_insert(struct mutant *mutant, size_t at, const char *data, size_t size)
+{
+    if (mutant->size + size > sizeof mutant->data)
+        return;
+    memmove(mutant->data + at + size, mutant->data + at, mutant->size - at);
+    memcpy(mutant->data + at, data, size);
+    mutant->size += size;
+}
+
+void mutant_delete(struct mutant *mutant, size_t at, size_t size)
+{
+    memmove(mutant->data + at, mutant->data + at + size, mutant->size - at - size);
+    mutant->size -= size;
+}
+
+void mutant_duplicate(struct mutant *mutant, size_t from, size_t size, size_t to)
+{
+    char copy[64];
+    memcpy(copy, mutant->data + from, size);
+    mutant_insert(mutant, to, copy, size);
+}
