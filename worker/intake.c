@@ -105,6 +105,8 @@ static void intake_sync_pauses(struct intake *intake)
         partition->paused = pause;
         rd_kafka_topic_partition_list_add(lists[pause], partition->topic, partition->id);
     }
+    /* Fetching goes on only when librdkafka looks again, so it is woken. */
+    intake->prefetch.enough = intake->prefetch.enough || lists[false]->cnt;
     intake_set_paused(intake, lists[true], true);
     intake_set_paused(intake, lists[false], false);
 }

@@ -516,6 +516,32 @@ static void the_token_changes_with_its_serial(void **state)
     expect_request(world, (struct http_request){.path = "a"}, "GET /a", "\r\n");
 }
 
+/* The first token is over, and would be refused. */
+static void a_call_that_waits_is_sent_with_the_newest_token(void **state)
+{
+    struct world *world = opened_with(state, (struct http_config){.connections = 1});
+    struct ask *first = ask_with(world, (struct http_request){.path = "a", .token = "t1", .token_serial = 1});
+    struct peer *peer = asked(world, "a");
+    struct ask *waits = ask_with(world, (struct http_request){.path = "b", .token = "t1", .token_serial = 1});
+    struct ask *newest =
+        ask_with(world, (struct http_request){.path = "c", .token = "t2", .token_serial = 2});
+    struct ask *none = ask(world, "d");
+    reply(world, peer, OK);
+    for (const char *path = "b"; *path; path = *path == 'b' ? "c" : "") {
+        assert_ptr_equal(asked(world, path), peer);
+        assert_non_null(strstr(peer->in.data, "\r\nAuthorization: Bearer t2\r\n"));
+        reply(world, peer, OK);
+    }
+    assert_ptr_equal(asked(world, "d"), peer);
+    assert_null(strstr(peer->in.data, "Authorization"));
+    reply(world, peer, OK);
+    expect_answer(world, none, 200, "ok");
+    assert_int_equal(first->answer.token_serial, 1);
+    assert_int_equal(waits->answer.token_serial, 2);
+    assert_int_equal(newest->answer.token_serial, 2);
+    assert_int_equal(none->answer.token_serial, 0);
+}
+
 static void paths_are_below_that_of_the_url(void **state)
 {
     struct world *world = *state;
@@ -933,6 +959,20 @@ static void bytes_after_an_answer_end_the_connection(void **state)
         }
 }
 
+/* They are there, and the loop has not seen them, when the next call goes out. */
+static void bytes_before_the_next_question_are_not_its_answer(void **state)
+{
+    struct world *world = opened(state);
+    struct peer *peer = exchange(world, "first", OK);
+    peer_send(&world->service, peer, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstolen");
+    struct ask *one = ask(world, "second");
+    http_turn(world->http, clock_ns());
+    struct peer *other = asked(world, "second");
+    assert_ptr_not_equal(other, peer);
+    reply(world, other, OK);
+    expect_answer(world, one, 200, "ok");
+}
+
 static void a_connection_closed_while_idle_is_no_failure(void **state)
 {
     struct world *world = opened(state);
@@ -948,17 +988,18 @@ static void a_connection_closed_while_idle_is_no_failure(void **state)
     assert_int_equal(world->service.accepted, 4);
 }
 
-/* The end has come, and nobody has looked, when the next call is sent. */
+/* The end is there, and the loop has not seen it, when the next call goes out. */
 static void a_connection_closed_unnoticed_is_no_failure(void **state)
 {
     struct world *world = opened(state);
     for (int reset = 0; reset < 2; reset++) {
         struct peer *peer = exchange(world, "first", OK);
-        struct ask *one = ask(world, "next");
         if (reset)
             peer_reset(&world->service, peer);
         else
             peer_close(&world->service, peer);
+        struct ask *one = ask(world, "next");
+        http_turn(world->http, clock_ns());
         reply(world, asked(world, "next"), OK);
         expect_answer(world, one, 200, "ok");
         assert_int_equal(world->service.accepted, 2 + reset);
@@ -991,6 +1032,26 @@ static void a_call_without_any_answer_is_made_again(void **state)
             reply(world, peer, OK);
             expect_answer(world, one, 200, "ok");
         }
+}
+
+/* Said of an idle connection, on its way while the next question was. */
+static void a_timeout_that_the_service_tells_is_no_answer(void **state)
+{
+    struct world *world = opened(state);
+    static const char late[] = "HTTP/1.1 408 Too Late\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    for (size_t piece = 1; piece < sizeof late; piece += sizeof late - 2) {
+        struct peer *peer = exchange(world, "first", OK);
+        struct ask *one = ask(world, "next");
+        assert_ptr_equal(asked(world, "next"), peer);
+        reply_in_pieces(world, peer, late, piece);
+        struct peer *other = asked(world, "next");
+        assert_ptr_not_equal(other, peer);
+        reply(world, other, OK_HEAD "Connection: close\r\n\r\nok");
+        expect_answer(world, one, 200, "ok");
+    }
+    struct ask *one = ask(world, "fresh");
+    reply(world, asked(world, "fresh"), late);
+    expect_answer(world, one, 408, "");
 }
 
 static void a_call_is_made_again_at_most_a_few_times(void **state)
@@ -1335,6 +1396,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         HTTP_TEST(what_is_asked_arrives_byte_for_byte),
         HTTP_TEST(the_token_changes_with_its_serial),
+        HTTP_TEST(a_call_that_waits_is_sent_with_the_newest_token),
         HTTP_TEST(paths_are_below_that_of_the_url),
         HTTP_TEST(a_url_that_is_none_is_refused),
         HTTP_TEST(a_large_question_arrives_whole),
@@ -1354,9 +1416,11 @@ int main(void)
         HTTP_TEST(a_connection_is_not_kept_for_long),
         HTTP_TEST(nothing_is_due_before_there_is_a_call),
         HTTP_TEST(bytes_after_an_answer_end_the_connection),
+        HTTP_TEST(bytes_before_the_next_question_are_not_its_answer),
         HTTP_TEST(a_connection_closed_while_idle_is_no_failure),
         HTTP_TEST(a_connection_closed_unnoticed_is_no_failure),
         HTTP_TEST(a_call_without_any_answer_is_made_again),
+        HTTP_TEST(a_timeout_that_the_service_tells_is_no_answer),
         HTTP_TEST(a_call_is_made_again_at_most_a_few_times),
         HTTP_TEST(a_call_on_a_fresh_connection_fails_with_it),
         HTTP_TEST(a_call_cut_off_in_its_answer_fails),
