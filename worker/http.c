@@ -159,7 +159,7 @@ static void http_call_forget_answer(struct http_call *call)
     buf_reset(&call->body, http->spare.data ? 0 : BODY_KEEP);
     if (call->body.data)
         http_swap_spare(http, call);
-    call->begun = call->too_large = call->complete = false;
+    call->begun = call->too_large = call->headed = call->complete = false;
     call->status = 0;
     call->retry_after_s = 0;
 }

@@ -13,7 +13,6 @@ struct http2 {
     nghttp2_session *session;
     const struct http_origin *origin;
     size_t streams;
-    bool going_away;
 };
 
 static struct http_call *http2_call(nghttp2_session *session, int32_t stream_id)
@@ -38,10 +37,10 @@ static int http2_on_header(nghttp2_session *session, const nghttp2_frame *frame,
     if (!call)
         return 0;
     call->begun = true;
-    /* Interim answers (1xx) leave the status at 0, and with it what else they say is passed over. */
+    /* Interim answers (1xx) leave the status at 0, and what else they say is passed over, as trailers are. */
     if (name_size == 7 && memcmp(name, ":status", 7) == 0 && *value >= '2')
         call->status = http2_status(value, value_size);
-    else if (call->status && name_size == 11 && memcmp(name, "retry-after", 11) == 0)
+    else if (call->status && !call->headed && name_size == 11 && memcmp(name, "retry-after", 11) == 0)
         http_call_retry_after(call, (const char *)value, value_size);
     return 0;
 }
@@ -59,13 +58,14 @@ static int http2_on_data(nghttp2_session *session, uint8_t flags, int32_t stream
 
 static int http2_on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *context)
 {
-    struct http2 *http2 = context;
-    bool of_answer = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
-    struct http_call *call = of_answer ? http2_call(session, frame->hd.stream_id) : NULL;
-    if (call && frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
-        call->complete = true;
-    if (frame->hd.type == NGHTTP2_GOAWAY)
-        http2->going_away = true;
+    (void)context;
+    bool head = frame->hd.type == NGHTTP2_HEADERS;
+    struct http_call *call =
+        head || frame->hd.type == NGHTTP2_DATA ? http2_call(session, frame->hd.stream_id) : NULL;
+    if (call) {
+        call->headed = call->headed || (head && call->status);
+        call->complete = call->complete || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
+    }
     return 0;
 }
 
@@ -78,7 +78,7 @@ static int http2_on_close(nghttp2_session *session, int32_t stream_id, uint32_t 
         return 0;
     if (call->too_large || (call->complete && call->status))
         http_call_answered(call, NULL, 0);
-    else if (!call->begun && (error_code == NGHTTP2_REFUSED_STREAM || http2->going_away))
+    else if (!call->begun && error_code == NGHTTP2_REFUSED_STREAM)
         http_call_cut_off(call, "the service does not take the HTTP/2 stream");
     else
         http_call_failed(call, TRANSPORT_FAILED,
@@ -134,7 +134,7 @@ size_t http2_room(const struct http2 *http2)
         nghttp2_session_get_remote_settings(http2->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
     if (most > HTTP2_CALLS_MAX)
         most = HTTP2_CALLS_MAX;
-    bool open = !http2->going_away && nghttp2_session_check_request_allowed(http2->session);
+    bool open = nghttp2_session_check_request_allowed(http2->session);
     return open && http2->streams < most ? most - http2->streams : 0;
 }
 
@@ -230,8 +230,8 @@ bool http2_collect(struct http2 *http2, struct buf *out)
 
 bool http2_over(const struct http2 *http2)
 {
-    bool takes_none = http2->going_away || !nghttp2_session_check_request_allowed(http2->session);
-    return (takes_none && !http2->streams) || http2_dead(http2);
+    bool open = nghttp2_session_check_request_allowed(http2->session);
+    return (!open && !http2->streams) || http2_dead(http2);
 }
 
 bool http2_dead(const struct http2 *http2)

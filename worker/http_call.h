@@ -42,7 +42,8 @@ struct http_call {
     int repeats;                    /* after connections that had ended unnoticed */
     struct connection *connection;  /* NULL: waits for one */
     int32_t stream_id;              /* with HTTP/2 */
-    bool complete;                  /* with HTTP/2: the service has ended the answer */
+    bool headed;                    /* with HTTP/2: its head is whole */
+    bool complete;                  /* with HTTP/2: the service has ended it */
     TAILQ_ENTRY(http_call) pending; /* all that have no answer, by deadline */
     TAILQ_ENTRY(http_call) link;    /* waiting, on its connection, or idle */
 };

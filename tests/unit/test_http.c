@@ -865,7 +865,11 @@ static void retry_after_is_a_number_or_a_date(void **state)
     assert_in_range(retry_after_date(world, 300), 290, 300);
     assert_int_equal(retry_after_date(world, -300), 0);
     assert_int_equal(retry_after(world, "Thu, 01 Jan 1970 00:00:00 GMT"), 0);
-    assert_int_equal(exchange(world, "next", OK)->fd >= 0, true);
+    assert_int_equal(retry_after(world, "7"), 7);
+    struct ask *next = ask(world, "next");
+    reply(world, asked(world, "next"), OK);
+    expect_answer(world, next, 200, "ok");
+    assert_int_equal(next->answer.retry_after_s, 0);
 }
 
 static void retry_after_is_at_most_an_hour(void **state)
@@ -914,12 +918,16 @@ static void a_connection_is_not_kept_for_long(void **state)
     struct world *world = opened(state);
     struct peer *peers[3];
     keep_connections(world, peers, 3);
-    int64_t now = clock_ns();
-    assert_in_range(http_due_ns(world->http), now, now + 60 * CLOCK_S);
-    http_turn(world->http, now + 50 * CLOCK_S);
+    int64_t begun = clock_ns(), until = begun + 60 * CLOCK_S;
+    assert_in_range(http_due_ns(world->http), begun, until);
+    http_turn(world->http, until - 10 * CLOCK_S);
+    while (clock_ns() < begun + 5 * CLOCK_MS)
+        assert_ptr_equal(exchange(world, "one", OK), peers[2]);
+    http_turn(world->http, until);
+    WAIT(world, peers[0]->ended && peers[1]->ended);
     assert_ptr_equal(exchange(world, "one", OK), peers[2]);
-    http_turn(world->http, clock_ns() + 61 * CLOCK_S);
-    WAIT(world, peers[0]->ended && peers[1]->ended && peers[2]->ended);
+    http_turn(world->http, clock_ns() + 60 * CLOCK_S);
+    WAIT(world, peers[2]->ended);
     assert_int_equal(http_due_ns(world->http), CLOCK_NEVER);
     exchange(world, "one", OK);
     assert_int_equal(world->service.accepted, 4);
@@ -1167,6 +1175,23 @@ static void a_call_times_out_and_the_others_go_on(void **state)
     }
     exchange(world, "other", OK);
     assert_int_equal(world->service.accepted, (int)COUNT(hanging) + 1);
+}
+
+/* A connection is opened for whoever waits, and for nobody who is gone. */
+static void a_call_times_out_while_it_waits(void **state)
+{
+    enum { TIMEOUT_MS = 150, PLACES = 3 };
+    struct world *world =
+        opened_with(state, (struct http_config){.connections = PLACES, .timeout_ms = TIMEOUT_MS});
+    struct ask *asks[PLACES + 2];
+    for (size_t i = 0; i < COUNT(asks); i++)
+        asks[i] = ask(world, "hanging");
+    for (size_t i = 0; i < COUNT(asks); i++)
+        expect_timeout(
+            world, asks[i], TIMEOUT_MS, i < PLACES ? "without an answer" : "waiting for a connection");
+    for (int i = 0; i < 3; i++)
+        exchange(world, "next", OK);
+    assert_int_equal(world->service.accepted, PLACES + 1);
 }
 
 /* The answer to a call that is over is nobody's. */
@@ -1426,6 +1451,7 @@ int main(void)
         HTTP_TEST(a_call_cut_off_in_its_answer_fails),
         HTTP_TEST(a_refused_connection_fails_in_words),
         HTTP_TEST(a_call_times_out_and_the_others_go_on),
+        HTTP_TEST(a_call_times_out_while_it_waits),
         HTTP_TEST(an_answer_after_the_timeout_is_not_taken),
         HTTP_TEST(a_connection_that_is_not_made_times_out),
         HTTP_TEST(many_calls_share_few_connections),
