@@ -294,6 +294,14 @@ size_t rd_kafka_queue_length(rd_kafka_queue_t *queue)
     return 0;
 }
 
+/* Nor does it have to be woken. */
+rd_kafka_resp_err_t rd_kafka_offsets_for_times(
+    rd_kafka_t *client, rd_kafka_topic_partition_list_t *offsets, int timeout_ms)
+{
+    (void)client, (void)offsets, (void)timeout_ms;
+    return RD_KAFKA_RESP_ERR__TIMED_OUT;
+}
+
 void rd_kafka_queue_destroy(rd_kafka_queue_t *queue)
 {
     free(queue);
