@@ -29,8 +29,9 @@ struct connection {
     bool ended;             /* nothing is sent or received any more */
     int64_t received_ns;    /* when something last came */
 
-    /* the pool's (http.c) */ enum connection_state state; /* the list that it is on */
-    bool touched; /* something has happened to it, after which it may be on the wrong list */
+    /* the pool's (http.c) */
+    enum connection_state state; /* the list that it is on */
+    bool touched;                /* something has happened to it, after which it may be on the wrong list */
     TAILQ_ENTRY(connection) link;
     TAILQ_ENTRY(connection) touched_link;
 };

@@ -61,11 +61,9 @@ static int connector_on_socket(CURL *easy, curl_socket_t fd, int what, void *con
         return 0;
     }
     uint32_t events =
-        (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) |
-        (what & CURL_POLL_OUT
-                ? (uint32_t)EPOLLOUT
-                : 0); /* An error returned from here would be the end of all connections for good (multi->dead
-                       * in curl): one that cannot be watched times out instead. */
+        (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) | (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0);
+    /* An error returned from here would be the end of all connections for good (multi->dead in curl): one
+     * that cannot be watched times out instead. */
     bool watched = sockets_watch(connector->sockets, fd, events, connector);
     (void)watched;
     return 0;
@@ -252,7 +250,8 @@ static bool attempt_set_up(struct attempt *attempt, const struct connector_confi
         ok = ok && curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, attempt_on_tls) == CURLE_OK &&
              curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, attempt) == CURLE_OK;
     if (config->ca_file)
-        ok = ok && curl_easy_setopt(easy, CURLOPT_CAINFO, config->ca_file) == CURLE_OK;
+        ok = ok && curl_easy_setopt(easy, CURLOPT_CAINFO, config->ca_file) == CURLE_OK &&
+             curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, config->ca_file) == CURLE_OK;
     return ok;
 }
 

@@ -224,19 +224,22 @@ void http_call_answered(struct http_call *call, const char *data, size_t size)
     http_call_finish(call, &answer);
 }
 
-void http_call_cut_off(struct http_call *call, const char *failure)
+void http_call_unread(struct http_call *call)
 {
     struct http *http = call->http;
-    if (call->repeats == REPEATS_MAX) {
-        http_call_failed(call, TRANSPORT_FAILED, failure);
-        return;
-    }
     http_call_detach(call);
     http_call_forget_answer(call);
-    call->repeats++;
     TAILQ_INSERT_HEAD(&http->waiting, call, link);
     http->waiting_count++;
     http->fresh = true;
+}
+
+void http_call_cut_off(struct http_call *call, const char *failure)
+{
+    if (call->repeats++ == REPEATS_MAX)
+        http_call_failed(call, TRANSPORT_FAILED, failure);
+    else
+        http_call_unread(call);
 }
 
 bool http_call_keep(struct http_call *call, const char *data, size_t size)

@@ -13,6 +13,7 @@ struct http2 {
     nghttp2_session *session;
     const struct http_origin *origin;
     size_t streams;
+    bool took_some; /* the service, before it said that it goes away */
 };
 
 static struct http_call *http2_call(nghttp2_session *session, int32_t stream_id)
@@ -58,7 +59,7 @@ static int http2_on_data(nghttp2_session *session, uint8_t flags, int32_t stream
 
 static int http2_on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *context)
 {
-    (void)context;
+    struct http2 *http2 = context;
     bool head = frame->hd.type == NGHTTP2_HEADERS;
     struct http_call *call =
         head || frame->hd.type == NGHTTP2_DATA ? http2_call(session, frame->hd.stream_id) : NULL;
@@ -66,6 +67,8 @@ static int http2_on_frame(nghttp2_session *session, const nghttp2_frame *frame, 
         call->headed = call->headed || (head && call->status);
         call->complete = call->complete || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
     }
+    if (frame->hd.type == NGHTTP2_GOAWAY)
+        http2->took_some = frame->goaway.last_stream_id > 0;
     return 0;
 }
 
@@ -78,6 +81,8 @@ static int http2_on_close(nghttp2_session *session, int32_t stream_id, uint32_t 
         return 0;
     if (call->too_large || (call->complete && call->status))
         http_call_answered(call, NULL, 0);
+    else if (!call->begun && error_code == NGHTTP2_REFUSED_STREAM && http2->took_some)
+        http_call_unread(call);
     else if (!call->begun && error_code == NGHTTP2_REFUSED_STREAM)
         http_call_cut_off(call, "the service does not take the HTTP/2 stream");
     else

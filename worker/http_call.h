@@ -25,8 +25,9 @@ struct http_call {
     char *json;                     /* owned; to POST; NULL: GET */
     bool authorized;                /* carries the token */
 
-    /* the answer */ bool begun; /* some of it is here */
-    int status;                  /* 0: its head is not here yet */
+    /* the answer */
+    bool begun; /* some of it is here */
+    int status; /* 0: its head is not here yet */
     int64_t retry_after_s;
     struct buf body; /* without memory until a part of it is here */
     bool too_large;  /* the body went over HTTP_BODY_LIMIT */
@@ -36,7 +37,8 @@ struct http_call {
     void *context;
     void *subject;
 
-    /* where it stands */ int64_t deadline_ns;
+    /* where it stands */
+    int64_t deadline_ns;
     int64_t taken_ns;               /* since when it is on its connection */
     uint64_t token_serial;          /* of the token that it was sent with */
     int repeats;                    /* after connections that had ended unnoticed */
@@ -69,6 +71,9 @@ void http_call_failed(struct http_call *call, enum transport transport, const ch
 /* Its connection has ended, perhaps before the service read the call: it is made once more on another
  * connection, or fails. */
 void http_call_cut_off(struct http_call *call, const char *failure);
+/* The service has not read the call, and goes away after others that it has: the call is made on another
+ * connection, however often that happens until it times out. */
+void http_call_unread(struct http_call *call);
 
 /* Keeps a part of the body; false when it is too large. */
 bool http_call_keep(struct http_call *call, const char *data, size_t size)

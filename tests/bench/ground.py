@@ -8,9 +8,8 @@ from pathlib import Path
 
 from stack import Keeper, Stack
 from support.program import clean_environment
+from support.proxy import Proxy
 from support.simulator import KEY_PAIR, Simulator
-
-from .tls import Proxy
 
 # Servers as in production, not as in tests: the broker may compile its code in full.
 JAVA_OPTIONS = "-Xms512m -Xmx512m -XX:+UseSerialGC"

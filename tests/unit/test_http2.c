@@ -318,7 +318,7 @@ static size_t service_turn(struct service *service)
 
 /* ---- calls ---- */
 
-enum told { NOTHING, ANSWERED, TOO_LARGE, FAILED, CUT_OFF };
+enum told { NOTHING, ANSWERED, TOO_LARGE, FAILED, CUT_OFF, UNREAD };
 
 /* A call and what was told about it. */
 struct ask {
@@ -385,6 +385,11 @@ void http_call_failed(struct http_call *call, enum transport transport, const ch
 void http_call_cut_off(struct http_call *call, const char *failure)
 {
     tell(call, CUT_OFF, failure);
+}
+
+void http_call_unread(struct http_call *call)
+{
+    tell(call, UNREAD, "");
 }
 
 bool http_call_keep(struct http_call *call, const char *data, size_t size)
@@ -1309,8 +1314,8 @@ static void goaway_leaves_their_answers_to_those_it_takes(void **state)
     send_head(world, last, "200", NGHTTP2_FLAG_NONE);
     service_go_away(&world->service, last->stream_id);
     settle(world);
-    expect_told(above, CUT_OFF, "does not take");
-    expect_told(more, CUT_OFF, "does not take");
+    expect_told(above, UNREAD, "");
+    expect_told(more, UNREAD, "");
     expect_room(world, 0);
     expect_state(world, CONNECTION_FULL);
     send_data(world, last, "last", NGHTTP2_FLAG_END_STREAM);
@@ -1320,6 +1325,17 @@ static void goaway_leaves_their_answers_to_those_it_takes(void **state)
     reply(world, first, "404", "first");
     settle(world);
     expect_answer(first, 404, "first");
+    expect_state(world, CONNECTION_OVER);
+}
+
+/* It may go on like that for ever. */
+static void goaway_before_anything_was_taken_is_counted(void **state)
+{
+    struct world *world = opened(state);
+    struct ask *one = arrived(world, "a");
+    service_go_away(&world->service, 0);
+    settle(world);
+    expect_told(one, CUT_OFF, "does not take");
     expect_state(world, CONNECTION_OVER);
 }
 
@@ -1346,7 +1362,7 @@ static void goaway_comes_in_two_steps(void **state)
     expect_told(not_taken, NOTHING, "");
     service_go_away(&world->service, taken->stream_id);
     settle(world);
-    expect_told(not_taken, CUT_OFF, "");
+    expect_told(not_taken, UNREAD, "");
     reply(world, taken, "200", "taken");
     settle(world);
     expect_answer(taken, 200, "taken");
@@ -1361,7 +1377,7 @@ static void goaway_meets_calls_that_are_not_sent_yet(void **state)
     service_turn(&world->service);
     struct ask *late = ask(world, "b");
     settle(world);
-    expect_told(late, CUT_OFF, "");
+    expect_told(late, UNREAD, "");
     assert_null(request_of(&world->service, late));
     reply(world, taken, "200", "taken");
     settle(world);
@@ -1786,6 +1802,7 @@ int main(void)
         HTTP2_TEST(calls_without_any_answer_are_made_elsewhere),
         HTTP2_TEST(a_connection_that_breaks_under_a_request_ends),
         HTTP2_TEST(goaway_leaves_their_answers_to_those_it_takes),
+        HTTP2_TEST(goaway_before_anything_was_taken_is_counted),
         HTTP2_TEST(goaway_on_an_idle_connection_ends_it),
         HTTP2_TEST(goaway_comes_in_two_steps),
         HTTP2_TEST(goaway_meets_calls_that_are_not_sent_yet),
