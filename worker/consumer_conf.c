@@ -16,11 +16,12 @@ static const struct kafka_property consumer_defaults[] = {
     {"auto.offset.reset", "earliest"}, /* without a committed offset no event may be passed over */
     {"session.timeout.ms", "45000"},
     {"heartbeat.interval.ms", "1000"}, /* how soon members notice a rebalance, for which all others wait */
-    /* Records fetched ahead cost librdkafka about 500 bytes each, so fewer are than by default. Fetches are
-     * of compressed batches: a few KiB of them are a thousand records. */
+    /* Records fetched ahead cost librdkafka about 500 bytes each, so fewer are than by default. A batch larger
+     * than what is fetched of a partition comes alone: behind such batches other partitions' such batches wait,
+     * since librdkafka begins with the first partition each time that it has run out. */
     {"queued.min.messages", TEXT_OF(PREFETCH_RECORDS)},
     {"queued.max.messages.kbytes", "2048"},
-    {"max.partition.fetch.bytes", "8192"},
+    {"max.partition.fetch.bytes", "16384"},
     {"fetch.max.bytes", "1000000"},
     {"fetch.wait.max.ms", "100"},
     {"topic.metadata.refresh.interval.ms", "10000"},

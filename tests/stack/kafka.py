@@ -76,7 +76,7 @@ class Clients:
 
         # Backends publish events one by one; a consumer gets a batch whole, and has to work it off before the
         # next partition's turn.
-        return Producer(self._settings() | {"acks": "all", "linger.ms": 5, "batch.num.messages": 500} | settings)
+        return Producer(self._settings() | {"acks": "all", "linger.ms": 5, "batch.num.messages": 200} | settings)
 
     def create_topic(self, name, partitions=1, config=None):
         """Creates the topic and waits until the broker leads all its partitions."""
