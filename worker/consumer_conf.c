@@ -12,18 +12,23 @@
 #define TEXT(value) #value
 #define TEXT_OF(macro) TEXT(macro)
 
+#define FETCH_WAIT_MS "10"
+
 static const struct kafka_property consumer_defaults[] = {
     {"auto.offset.reset", "earliest"}, /* without a committed offset no event may be passed over */
     {"session.timeout.ms", "45000"},
     {"heartbeat.interval.ms", "1000"}, /* how soon members notice a rebalance, for which all others wait */
-    /* Records fetched ahead cost librdkafka about 500 bytes each, so fewer are than by default. A batch larger
-     * than what is fetched of a partition comes alone: behind such batches other partitions' such batches wait,
-     * since librdkafka begins with the first partition each time that it has run out. */
+    /* Records fetched ahead cost librdkafka about 500 bytes each, so fewer are than by default. A batch
+     * larger than what is fetched of a partition comes alone: behind such batches other partitions' such
+     * batches wait, since librdkafka begins with the first partition each time that it has run out. */
     {"queued.min.messages", TEXT_OF(PREFETCH_RECORDS)},
     {"queued.max.messages.kbytes", "2048"},
     {"max.partition.fetch.bytes", "16384"},
     {"fetch.max.bytes", "1000000"},
-    {"fetch.wait.max.ms", "100"},
+    /* Fetches cost the broker more than records do: without a backlog, those of ten milliseconds come at
+       once. */
+    {"fetch.min.bytes", "8192"},
+    {"fetch.wait.max.ms", FETCH_WAIT_MS},
     {"topic.metadata.refresh.interval.ms", "10000"},
     {NULL, NULL},
 };
@@ -94,6 +99,16 @@ static void consumer_conf_fetch_enough(rd_kafka_conf_t *conf)
         rd_kafka_conf_set(conf, "fetch.max.bytes", message, why, sizeof why);
 }
 
+/* Nobody is in a hurry for records of the retry topics, and fetches that find nothing cost something, too. */
+static void consumer_conf_fetch_seldom(rd_kafka_conf_t *conf)
+{
+    char value[32], why[256];
+    size_t size = sizeof value;
+    if (rd_kafka_conf_get(conf, "fetch.wait.max.ms", value, &size) == RD_KAFKA_CONF_OK &&
+        strcmp(value, FETCH_WAIT_MS) == 0)
+        rd_kafka_conf_set(conf, "fetch.wait.max.ms", "250", why, sizeof why);
+}
+
 rd_kafka_conf_t *consumer_conf_new(
     const struct settings *settings, const char *suffix, size_t number, struct error *error)
 {
@@ -102,6 +117,8 @@ rd_kafka_conf_t *consumer_conf_new(
         return NULL;
     consumer_conf_fetch_soon(conf);
     consumer_conf_fetch_enough(conf);
+    if (*suffix)
+        consumer_conf_fetch_seldom(conf);
     if (consumer_conf_set_names(conf, settings, suffix, number, error))
         return conf;
     rd_kafka_conf_destroy(conf);
