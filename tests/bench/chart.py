@@ -45,11 +45,11 @@ def compare(content):
     plain = [result for result in results if not result["workload"]["tls"]]
     latencies = list(dict.fromkeys(result["workload"]["latency"] for result in sorted(plain, key=_latency)))
     figure, axes = plt.subplots(len(FIGURES), len(latencies), figsize=(4.6 * len(latencies), 7), squeeze=False)
-    for row, (name, label) in zip(axes, FIGURES):
-        for axis, latency in zip(row, latencies):
+    for number, (name, label) in enumerate(FIGURES):
+        for axis, latency in zip(axes[number], latencies):
             draw(axis, [result for result in plain if result["workload"]["latency"] == latency], name)
             axis.set_ylabel(label)
-            if row is axes[0]:
+            if number == 0:
                 axis.set_title(f"Iamport answers in {latency.replace('ms', ' ms')}")
     return figure
 
@@ -85,8 +85,8 @@ def bars(axis, labels, values, colors):
     low = [m - min(one) for m, one in zip(middle, values)]
     high = [max(one) - m for m, one in zip(middle, values)]
     axis.bar(labels, middle, color=colors, yerr=[low, high], capsize=3)
-    for place, value in enumerate(middle):
-        axis.annotate(f"{value:,.0f}", (place, value), ha="center", va="bottom", fontsize=8)
+    for place, (value, above) in enumerate(zip(middle, high)):
+        axis.annotate(f"{value:,.0f}", (place, value + above), ha="center", va="bottom", fontsize=8)
     axis.tick_params(axis="x", labelsize=7)
     axis.spines[["top", "right"]].set_visible(False)
 

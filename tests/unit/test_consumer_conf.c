@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
-/* The configuration with these lines in IMPCERT_KAFKA_CONFIG; the caller owns it. */
-static rd_kafka_conf_t *conf_of(const char *lines)
+/* The configuration of a group with these lines in IMPCERT_KAFKA_CONFIG; the caller owns it. */
+static rd_kafka_conf_t *conf_of_group(const char *suffix, const char *lines)
 {
     static const struct program program = {.id = PROGRAM_WORKER, .name = "impcert-test", .summary = ""};
     char *argv[] = {"impcert-test", NULL}, path[] = "/tmp/impcert-conf.XXXXXX";
@@ -33,11 +33,16 @@ static rd_kafka_conf_t *conf_of(const char *lines)
     setenv("MONGODB_URI", "mongodb://127.0.0.1", 1);
     struct settings *settings = settings_start(&program, 1, argv, &exit_code);
     assert_non_null(settings);
-    rd_kafka_conf_t *conf = consumer_conf_new(settings, ".retry", 3, &error);
+    rd_kafka_conf_t *conf = consumer_conf_new(settings, suffix, 3, &error);
     settings_free(settings);
     unlink(path);
     assert_string_equal(error.text, "");
     return conf;
+}
+
+static rd_kafka_conf_t *conf_of(const char *lines)
+{
+    return conf_of_group(".retry", lines);
 }
 
 static void assert_property(const rd_kafka_conf_t *conf, const char *name, const char *wanted)
@@ -86,12 +91,33 @@ static void large_messages_make_large_fetches(void **state)
     assert_taken(conf);
 }
 
+/* Fetches that find a single record each, or none, cost the broker more than the records do. */
+static void fetches_wait_a_little_and_those_of_retry_topics_longer(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *suffix, *lines, *wait;
+    } cases[] = {
+        {"", "", "10"},
+        {".retry", "", "250"},
+        {"", "fetch.wait.max.ms=40\n", "40"},
+        {".retry", "fetch.wait.max.ms=40\n", "40"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        rd_kafka_conf_t *conf = conf_of_group(cases[i].suffix, cases[i].lines);
+        assert_property(conf, "fetch.wait.max.ms", cases[i].wait);
+        assert_property(conf, "fetch.min.bytes", "8192");
+        assert_taken(conf);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_of_the_group_and_the_worker),
         cmocka_unit_test(a_file_may_change_what_is_no_guarantee),
         cmocka_unit_test(large_messages_make_large_fetches),
+        cmocka_unit_test(fetches_wait_a_little_and_those_of_retry_topics_longer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
