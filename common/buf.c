@@ -24,6 +24,13 @@ void buf_reset(struct buf *buf, size_t keep)
         buf_cleanup(buf);
 }
 
+void buf_wipe(struct buf *buf, size_t keep)
+{
+    if (buf->size)
+        explicit_bzero(buf->data, buf->size);
+    buf_reset(buf, keep);
+}
+
 static bool buf_reserve(struct buf *buf, size_t more)
 {
     if (more > buf->limit - buf->size)

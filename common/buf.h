@@ -17,6 +17,8 @@ void buf_init(struct buf *buf, size_t limit);
 void buf_cleanup(struct buf *buf);
 /* Empties it, and frees the memory where more than keep bytes were allocated. */
 void buf_reset(struct buf *buf, size_t keep);
+/* The same, overwriting what it held: secrets and personal data. */
+void buf_wipe(struct buf *buf, size_t keep);
 /* Returns false, with buf unchanged, over the limit or out of memory. */
 bool buf_append(struct buf *buf, const void *data, size_t size) __attribute__((warn_unused_result));
 bool buf_format(struct buf *buf, const char *format, ...)

@@ -45,9 +45,7 @@ void certification_init(struct certification *certification)
 void certification_reset(struct certification *certification)
 {
     struct buf text = certification->text;
-    if (text.size)
-        explicit_bzero(text.data, text.size);
-    buf_reset(&text, CERTIFICATION_TEXT_KEEP);
+    buf_wipe(&text, CERTIFICATION_TEXT_KEEP);
     memset(certification, 0, sizeof *certification);
     certification->text = text;
 }

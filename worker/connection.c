@@ -10,7 +10,10 @@
 enum { HTTP_REQUEST_TIMEOUT = 408 };
 
 /* Far above what the requests of all calls on it take together. */
-enum { OUT_LIMIT = 4 * 1024 * 1024, OUT_KEEP = 4096 };
+enum { OUT_LIMIT = 4 * 1024 * 1024 };
+
+/* Of the memory for requests, which hold the token, and for heads of answers; both are wiped. */
+enum { OUT_KEEP = 4096 };
 
 struct connection *connection_new(const struct wire *wire, const struct http_origin *origin, int64_t now_ns)
 {
@@ -30,23 +33,13 @@ struct connection *connection_new(const struct wire *wire, const struct http_ori
     return connection;
 }
 
-/* Requests hold the token, answers personal data. */
-static void connection_wipe(struct buf *buf)
-{
-    if (buf->size)
-        explicit_bzero(buf->data, buf->size);
-    buf_reset(buf, OUT_KEEP);
-}
-
 void connection_free(struct connection *connection)
 {
     if (!connection)
         return;
     http2_free(connection->http2);
-    connection_wipe(&connection->out);
-    buf_cleanup(&connection->out);
-    connection_wipe(&connection->head);
-    buf_cleanup(&connection->head);
+    buf_wipe(&connection->out, 0);
+    buf_wipe(&connection->head, 0);
     free(connection);
 }
 
@@ -148,7 +141,7 @@ void connection_flush(struct connection *connection)
     }
     if (connection->ended)
         return;
-    connection_wipe(out);
+    buf_wipe(out, OUT_KEEP);
     connection->out_sent = 0;
 }
 
@@ -249,7 +242,7 @@ static void connection_read_answer(
     else if (!connection->ended && !head->size && !buf_append(head, data, size))
         connection_end(connection, "out of memory for an answer");
     if (taken || connection->ended)
-        connection_wipe(head);
+        buf_wipe(head, OUT_KEEP);
 }
 
 /* ---- receiving ---- */

@@ -154,9 +154,7 @@ static void http_swap_spare(struct http *http, struct http_call *call)
 static void http_call_forget_answer(struct http_call *call)
 {
     struct http *http = call->http;
-    if (call->body.size)
-        explicit_bzero(call->body.data, call->body.size);
-    buf_reset(&call->body, http->spare.data ? 0 : BODY_KEEP);
+    buf_wipe(&call->body, http->spare.data ? 0 : BODY_KEEP);
     if (call->body.data)
         http_swap_spare(http, call);
     call->begun = call->too_large = call->headed = call->complete = false;
@@ -164,12 +162,34 @@ static void http_call_forget_answer(struct http_call *call)
     call->retry_after_s = 0;
 }
 
+static void http_forget_text(char **text, size_t size)
+{
+    if (*text)
+        explicit_bzero(*text, size);
+    free(*text);
+    *text = NULL;
+}
+
 static void http_call_forget_question(struct http_call *call)
 {
-    if (call->json)
-        explicit_bzero(call->json, strlen(call->json));
-    free(call->json);
-    call->json = NULL;
+    http_forget_text(&call->json, call->json ? strlen(call->json) : 0);
+}
+
+static void http_call_wait(struct http_call *call, bool first)
+{
+    struct http *http = call->http;
+    if (first)
+        TAILQ_INSERT_HEAD(&http->waiting, call, link);
+    else
+        TAILQ_INSERT_TAIL(&http->waiting, call, link);
+    http->waiting_count++;
+    http->fresh = true;
+}
+
+static void http_call_wait_no_more(struct http_call *call)
+{
+    TAILQ_REMOVE(&call->http->waiting, call, link);
+    call->http->waiting_count--;
 }
 
 static void http_call_detach(struct http_call *call)
@@ -226,12 +246,9 @@ void http_call_answered(struct http_call *call, const char *data, size_t size)
 
 void http_call_unread(struct http_call *call)
 {
-    struct http *http = call->http;
     http_call_detach(call);
     http_call_forget_answer(call);
-    TAILQ_INSERT_HEAD(&http->waiting, call, link);
-    http->waiting_count++;
-    http->fresh = true;
+    http_call_wait(call, true);
 }
 
 void http_call_cut_off(struct http_call *call, const char *failure)
@@ -274,10 +291,8 @@ void http_call_retry_after(struct http_call *call, const char *value, size_t siz
 static struct http_call *http_take_waiting(struct http *http)
 {
     struct http_call *call = TAILQ_FIRST(&http->waiting);
-    if (!call)
-        return NULL;
-    TAILQ_REMOVE(&http->waiting, call, link);
-    http->waiting_count--;
+    if (call)
+        http_call_wait_no_more(call);
     return call;
 }
 
@@ -367,10 +382,9 @@ static void http_time_out(struct http *http, struct http_call *call)
         !connection    ? "waiting for a connection"
         : call->status ? "in the middle of the answer"
                        : "without an answer");
-    if (!connection) {
-        TAILQ_REMOVE(&http->waiting, call, link);
-        http->waiting_count--;
-    } else {
+    if (!connection)
+        http_call_wait_no_more(call);
+    else {
         connection_drop(connection, call);
         http_touch(http, connection);
     }
@@ -494,14 +508,6 @@ static void http_free_connections(struct http *http, struct connections *connect
         http_end_connection(http, connection);
 }
 
-static void http_forget_text(char **text, size_t size)
-{
-    if (*text)
-        explicit_bzero(*text, size);
-    free(*text);
-    *text = NULL;
-}
-
 static void http_forget_token(struct http_origin *origin)
 {
     http_forget_text(&origin->token, origin->token_size);
@@ -585,9 +591,7 @@ bool http_start(struct http *http, const struct http_request *request, struct er
     call->repeats = 0;
     call->deadline_ns = clock_ns() + http->config.timeout_ms * CLOCK_MS;
     TAILQ_INSERT_TAIL(&http->pending, call, pending);
-    TAILQ_INSERT_TAIL(&http->waiting, call, link);
-    http->waiting_count++;
-    http->fresh = true;
+    http_call_wait(call, false);
     return true;
 }
 

@@ -1,7 +1,20 @@
 #include "tests/unit/mutant.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
+
+char *block_of(const char *data, size_t size)
+{
+    char *block = malloc(size + !size);
+    assert_non_null(block);
+    memcpy(block, data, size);
+    return block;
+}
 
 size_t draw(struct dice *dice, size_t below)
 {
@@ -15,6 +28,13 @@ void mutant_insert(struct mutant *mutant, size_t at, const char *data, size_t si
     memmove(mutant->data + at + size, mutant->data + at, mutant->size - at);
     memcpy(mutant->data + at, data, size);
     mutant->size += size;
+}
+
+void mutant_insert_one_of(
+    struct mutant *mutant, struct dice *dice, size_t at, const struct bytes *words, size_t count)
+{
+    const struct bytes *word = &words[draw(dice, count)];
+    mutant_insert(mutant, at, word->data, word->size);
 }
 
 void mutant_delete(struct mutant *mutant, size_t at, size_t size)

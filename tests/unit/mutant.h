@@ -3,6 +3,17 @@
 
 #include <stddef.h>
 
+#define COUNT(table) (sizeof(table) / sizeof *(table))
+#define BYTES(text) text, sizeof(text) - 1
+
+struct bytes {
+    const char *data;
+    size_t size;
+};
+
+/* A block of that size alone, so that reading on behind its end is seen. The caller frees it. */
+char *block_of(const char *data, size_t size);
+
 /* Bytes gone wrong by chance, the same for the same seed. */
 enum { MUTANT_LIMIT = 4096 };
 
@@ -21,6 +32,8 @@ size_t draw(struct dice *dice, size_t below);
 
 /* Not done where it would become too long. */
 void mutant_insert(struct mutant *mutant, size_t at, const char *data, size_t size);
+void mutant_insert_one_of(
+    struct mutant *mutant, struct dice *dice, size_t at, const struct bytes *words, size_t count);
 void mutant_delete(struct mutant *mutant, size_t at, size_t size);
 /* Puts a copy of size bytes, at most 64, from one place to another. */
 void mutant_duplicate(struct mutant *mutant, size_t from, size_t size, size_t to);

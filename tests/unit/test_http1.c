@@ -15,27 +15,11 @@
 
 #include <cmocka.h>
 
-#define COUNT(table) (sizeof(table) / sizeof *(table))
-#define BYTES(text) text, sizeof(text) - 1
 #define OK_LINE "HTTP/1.1 200 OK\r\n"
 #define HEAD(headers) OK_LINE headers "\r\n"
 #define CHUNKED(body) HEAD("Transfer-Encoding: chunked\r\n") body
 /* What the peer might send after the answer. */
 #define REST "HTTP/1.1 500 \r\n\r\n"
-
-struct bytes {
-    const char *data;
-    size_t size;
-};
-
-/* A block of that size alone, so that reading on behind its end is seen. */
-static char *block_of(const char *data, size_t size)
-{
-    char *block = malloc(size + !size);
-    assert_non_null(block);
-    memcpy(block, data, size);
-    return block;
-}
 
 /* For messages. */
 static const char *printable(const char *data, size_t size)
@@ -1071,8 +1055,7 @@ static void mutant_insert_word(struct mutant *mutant, struct dice *dice, size_t 
         {BYTES("f")}, {BYTES("-")}, {BYTES("\xff")}, {BYTES("\r\n\r\n")}, {BYTES("Content-Length: 4\r\n")},
         {BYTES("Transfer-Encoding: chunked\r\n")}, {BYTES("Connection: close\r\n")}, {BYTES("0\r\n\r\n")},
         {BYTES("HTTP/1.1 100 \r\n\r\n")}, {BYTES("ffffffffffffffff")}, {BYTES("\r\n ")}};
-    const struct bytes *word = &words[draw(dice, COUNT(words))];
-    mutant_insert(mutant, at, word->data, word->size);
+    mutant_insert_one_of(mutant, dice, at, words, COUNT(words));
 }
 
 static void mutate(struct mutant *mutant, struct dice *dice)

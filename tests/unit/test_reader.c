@@ -14,23 +14,6 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#define COUNT(table) (sizeof(table) / sizeof *(table))
-#define BYTES(text) text, sizeof(text) - 1
-
-struct bytes {
-    const char *data;
-    size_t size;
-};
-
-/* A block of that size alone, so that reading on behind its end is seen. */
-static char *block_of(const char *data, size_t size)
-{
-    char *block = malloc(size + !size);
-    assert_non_null(block);
-    memcpy(block, data, size);
-    return block;
-}
-
 /* ---- ways through a document ---- */
 
 static bool read_members(struct reader *reader, int levels);
@@ -703,8 +686,7 @@ static void mutant_insert_word(struct mutant *mutant, struct dice *dice, size_t 
         {BYTES("9223372036854775807")}, {BYTES("e5")}, {BYTES("e999")}, {BYTES(".5")}, {BYTES("-")},
         {BYTES("0")}, {BYTES("1e400")}, {BYTES("\xed\x99\x8d")}, {BYTES("\xf0\x9f\x98\x80")},
         {BYTES("\xed\xa0\x80")}, {BYTES("\xef\xbb\xbf")}, {BYTES("[[[[[[[[")}, {BYTES("]]]]]]]]")}};
-    const struct bytes *word = &words[draw(dice, COUNT(words))];
-    mutant_insert(mutant, at, word->data, word->size);
+    mutant_insert_one_of(mutant, dice, at, words, COUNT(words));
 }
 
 static void mutate(struct mutant *mutant, struct dice *dice)
