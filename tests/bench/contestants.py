@@ -45,11 +45,11 @@ class Contestant:
         return {"IMPCERT_IN_FLIGHT": str(-(-in_flight // workers)), "IMPCERT_HTTP_LISTEN": "127.0.0.1:0"} | self.settings
 
 
-IMPCERT = Contestant("impcert", "impcert", 38000, settings={"IMPCERT_WORKERS": "1"})
+IMPCERT = Contestant("impcert", "impcert", 30000, settings={"IMPCERT_WORKERS": "1"})
 
 CONTESTANTS = (
     IMPCERT,
-    Contestant("go", "Go, franz-go, insert first", 25000, peer="go", needs=("go",)),
+    Contestant("go", "Go, franz-go, insert first", 30000, peer="go", needs=("go",)),
     Contestant(
         "node", "node, batched and concurrent", 3000, peer="node", needs=("node", "npm"), arguments=("batched",)
     ),
