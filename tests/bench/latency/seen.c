@@ -10,14 +10,16 @@
 #include <time.h>
 
 struct seen {
-    mongoc_client_t *client;
+    mongoc_client_t *client; /* the thread's */
     mongoc_collection_t *collection;
+    mongoc_client_t *counter; /* the caller's */
+    mongoc_collection_t *counted;
     mongoc_change_stream_t *stream;
     pthread_t thread;
-    size_t count;
+    size_t events, count; /* all, and those that are watched */
     _Atomic size_t documents;
     _Atomic bool closing;
-    int64_t *at; /* by event */
+    int64_t *at; /* by watched event */
 };
 
 int64_t seen_clock_ns(void)
@@ -31,12 +33,13 @@ static void seen_note(struct seen *seen, const bson_t *change, int64_t now_ns)
 {
     bson_iter_t iter, id;
     if (!bson_iter_init(&iter, change) || !bson_iter_find_descendant(&iter, "documentKey._id", &id) ||
-        !BSON_ITER_HOLDS_UTF8(&id) || strncmp(bson_iter_utf8(&id, NULL), SEEN_PREFIX, 4) != 0)
+        !BSON_ITER_HOLDS_UTF8(&id) ||
+        strncmp(bson_iter_utf8(&id, NULL), SEEN_PREFIX, strlen(SEEN_PREFIX)) != 0)
         return;
-    size_t event = strtoul(bson_iter_utf8(&id, NULL) + 4, NULL, 10);
-    if (event >= seen->count || seen->at[event])
+    size_t watched = strtoul(bson_iter_utf8(&id, NULL) + strlen(SEEN_PREFIX), NULL, 10) / SEEN_EVERY;
+    if (watched >= seen->count || seen->at[watched])
         return;
-    seen->at[event] = now_ns;
+    seen->at[watched] = now_ns;
     atomic_fetch_add(&seen->documents, 1);
 }
 
@@ -53,7 +56,8 @@ static void *seen_thread(void *context)
 static bool seen_watch(struct seen *seen)
 {
     bson_t *pipeline = BCON_NEW("pipeline", "[", "{", "$match", "{", "operationType", BCON_UTF8("insert"),
-        "}", "}", "{", "$project", "{", "documentKey", BCON_INT32(1), "}", "}", "]");
+        "documentKey._id", "{", "$regex", BCON_UTF8("^" SEEN_PREFIX), "}", "}", "}", "{", "$project", "{",
+        "documentKey", BCON_INT32(1), "}", "}", "]");
     bson_t *options = BCON_NEW("maxAwaitTimeMS", BCON_INT64(200), "batchSize", BCON_INT32(5000));
     seen->stream = mongoc_collection_watch(seen->collection, pipeline, options);
     bson_destroy(pipeline);
@@ -72,10 +76,13 @@ struct seen *seen_open(const char *uri, const char *database, const char *collec
     struct seen *seen = calloc(1, sizeof *seen);
     if (!seen)
         return NULL;
-    seen->count = count;
-    seen->at = calloc(count, sizeof *seen->at);
+    seen->events = count;
+    seen->count = (count + SEEN_EVERY - 1) / SEEN_EVERY;
+    seen->at = calloc(seen->count, sizeof *seen->at);
     seen->client = mongoc_client_new(uri);
-    if (seen->at && seen->client) {
+    seen->counter = mongoc_client_new(uri);
+    if (seen->at && seen->client && seen->counter) {
+        seen->counted = mongoc_client_get_collection(seen->counter, database, collection);
         seen->collection = mongoc_client_get_collection(seen->client, database, collection);
         if (seen_watch(seen))
             return seen;
@@ -85,21 +92,33 @@ struct seen *seen_open(const char *uri, const char *database, const char *collec
     return NULL;
 }
 
-size_t seen_wait(struct seen *seen, int64_t patience_ns)
+static bool seen_all(struct seen *seen)
+{
+    bson_error_t why;
+    return atomic_load(&seen->documents) == seen->count &&
+           mongoc_collection_estimated_document_count(seen->counted, NULL, NULL, NULL, &why) ==
+               (int64_t)seen->events;
+}
+
+bool seen_wait(struct seen *seen, int64_t patience_ns)
 {
     int64_t until = seen_clock_ns() + patience_ns;
     const struct timespec pause = {.tv_nsec = 5000000};
-    while (atomic_load(&seen->documents) < seen->count && seen_clock_ns() < until)
+    bool all;
+    while (!(all = seen_all(seen)) && seen_clock_ns() < until)
         nanosleep(&pause, NULL);
     atomic_store(&seen->closing, true);
     pthread_join(seen->thread, NULL);
     seen->thread = 0;
-    return seen->documents;
+    if (!all)
+        fprintf(stderr, "impcert-latency: %zu of %zu watched events, or not all others, became documents\n",
+            seen->documents, seen->count);
+    return all;
 }
 
 int64_t seen_at(const struct seen *seen, size_t event)
 {
-    return seen->at[event];
+    return seen->at[event / SEEN_EVERY];
 }
 
 void seen_close(struct seen *seen)
@@ -113,6 +132,8 @@ void seen_close(struct seen *seen)
     mongoc_change_stream_destroy(seen->stream);
     mongoc_collection_destroy(seen->collection);
     mongoc_client_destroy(seen->client);
+    mongoc_collection_destroy(seen->counted);
+    mongoc_client_destroy(seen->counter);
     free(seen->at);
     free(seen);
 }

@@ -5,17 +5,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SEEN_PREFIX "lat_"
+/* Watching each document would cost MongoDB more than storing it, so only one in so many is. */
+#define SEEN_EVERY 20
+#define SEEN_PREFIX "seen_" /* of the imp_uid of an event that is watched, before its number */
 
-/* When documents of events that are numbered from 0, SEEN_PREFIX and 12 digits, became durable: a change
- * stream tells of what a majority has. It runs on a thread of its own. */
+/* When documents of watched events became durable: a change stream tells of what a majority has. It runs on a
+ * thread of its own. Events are numbered from 0; each SEEN_EVERYth is watched. */
 struct seen;
 
 /* Returns once the stream is open; NULL with a message on standard error. */
 struct seen *seen_open(const char *uri, const char *database, const char *collection, size_t count);
-/* Waits until all documents were seen, at most so long (ns); returns how many were. */
-size_t seen_wait(struct seen *seen, int64_t patience_ns);
-/* When the document of this event was seen (monotonic ns); 0: not. After seen_wait. */
+/* Waits until all watched documents were seen and as many documents are there as there are events, at most so
+ * long (ns). False with a message on standard error. */
+bool seen_wait(struct seen *seen, int64_t patience_ns);
+/* When the document of this watched event was seen (monotonic ns). After seen_wait. */
 int64_t seen_at(const struct seen *seen, size_t event);
 void seen_close(struct seen *seen);
 
