@@ -10,6 +10,7 @@ from statistics import median
 from stack import StackError
 from support.program import ROOT
 
+from .allocations import allocations
 from .compare import compare, workload
 from .contestants import BUILD, BY_NAME
 from .floors import floors
@@ -51,6 +52,7 @@ def parse():
     sub.add_argument("--transport", default="http,tls", help="http, tls or both (http,tls)")
     sub.add_argument("--scale", type=float, default=1, help="of the number of events")
     command("floors", run_floors, "the cheapest client for each part of the job")
+    command("allocations", run_allocations, "what impcert and its libraries allocate for an event")
     command("scale", run_scale, "impcert with more events, partitions, events in flight and processes")
     sub = command("latency", run_latency, "from event to document, at 10, 50 and 90 %% of the highest rate")
     sub.add_argument("--peers", default="impcert", help="see compare (impcert)")
@@ -102,6 +104,13 @@ def run_floors(arguments):
     with Ground() as ground:
         found = floors(ground, arguments.rounds, say)
     save("floors", found)
+    return 0
+
+
+def run_allocations(_):
+    with Ground() as ground:
+        found = allocations(ground, say)
+    save("allocations", found)
     return 0
 
 
