@@ -18,8 +18,8 @@ TITLES = {
     "impcert": "impcert",
     "go": "Go\nfranz-go",
     "node": "node\nbatched",
-    "java": "Java\nParallel Consumer",
-    "blog": "node\none by one",
+    "java": "Java\nParallel\nConsumer",
+    "blog": "node\none\nby one",
 }
 FIGURES = (("cpu_us", "CPU per event, µs"), ("rate", "events/s"), ("peak_mib", "memory, MiB"))
 
@@ -49,6 +49,10 @@ def compare(content):
         for axis, latency in zip(axes[number], latencies):
             draw(axis, [result for result in plain if result["workload"]["latency"] == latency], name)
             axis.set_ylabel(label)
+            if name == "cpu_us":
+                axis.set_yscale("log")
+                axis.set_ylim(bottom=10)
+                axis.set_ylabel(f"{label} (log)")  # from impcert to one by one it is a factor of 50 to 100
             if number == 0:
                 axis.set_title(f"Iamport answers in {latency.replace('ms', ' ms')}")
     return figure
