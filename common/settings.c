@@ -20,7 +20,21 @@
 #define OWN_OPTIONS_MOST 8
 
 /* What the command line asks for besides the program's work. */
-enum request { REQUEST_RUN, REQUEST_HELP, REQUEST_VERSION, REQUEST_CHECK, REQUEST_PRINT, REQUEST_INVALID };
+enum request {
+    REQUEST_RUN,
+    REQUEST_HELP,
+    REQUEST_VERSION,
+    REQUEST_CHECK,
+    REQUEST_PRINT,
+    REQUEST_OWN, /* an option of the program's own that prints */
+    REQUEST_INVALID
+};
+
+struct command_line {
+    enum request request;
+    const struct program *program; /* whose settings are read */
+    void (*print)(FILE *out);      /* for REQUEST_OWN */
+};
 
 /* getopt_long values of the program's own options, behind those of enum request. */
 #define OWN_OPTION_FIRST 256
@@ -64,26 +78,32 @@ static void list_options(const struct program *program, struct option *options)
     options += sizeof common / sizeof *common;
     for (int i = 0; program->options && program->options[i].name; i++) {
         assert(i < OWN_OPTIONS_MOST);
-        *options++ = (struct option){program->options[i].name, required_argument, NULL, OWN_OPTION_FIRST + i};
+        int argument = program->options[i].argument ? required_argument : no_argument;
+        *options++ = (struct option){program->options[i].name, argument, NULL, OWN_OPTION_FIRST + i};
     }
     *options = (struct option){0};
 }
 
-static bool take_own_option(const struct program *program, int index, const char *value)
+static enum request take_own_option(const struct program *program, const struct program_option *option,
+    const char *value, struct command_line *line)
 {
-    const struct program_option *option = &program->options[index];
     struct error why;
-    if (option->take(option->context, value, &why))
-        return true;
-    refuse(program, "--%s: %s", option->name, why.text);
-    return false;
+    if (option->take && !option->take(option->context, value, &why))
+        return refuse(program, "--%s: %s", option->name, why.text);
+    if (option->instead)
+        line->program = option->instead;
+    if (!option->print)
+        return line->request;
+    line->print = option->print;
+    return REQUEST_OWN;
 }
 
-static enum request read_command_line(const struct program *program, int argc, char **argv)
+static enum request read_command_line(
+    const struct program *program, int argc, char **argv, struct command_line *line)
 {
     struct option options[4 + OWN_OPTIONS_MOST + 1];
     list_options(program, options);
-    enum request request = REQUEST_RUN;
+    *line = (struct command_line){.request = REQUEST_RUN, .program = program};
     optind = 0; /* start over, also for the second program of one process, as tests have */
     for (;;) {
         int option = getopt_long(argc, argv, ":h", options, NULL);
@@ -91,19 +111,20 @@ static enum request read_command_line(const struct program *program, int argc, c
             break;
         if (option == '?' || option == ':')
             return refuse_option(program, argv, option == ':');
-        if (option >= OWN_OPTION_FIRST) {
-            if (!take_own_option(program, option - OWN_OPTION_FIRST, optarg))
-                return REQUEST_INVALID;
-        } else {
-            request = option == 'h' ? REQUEST_HELP : (enum request)option;
-        }
+        if (option >= OWN_OPTION_FIRST)
+            line->request =
+                take_own_option(program, &program->options[option - OWN_OPTION_FIRST], optarg, line);
+        else
+            line->request = option == 'h' ? REQUEST_HELP : (enum request)option;
+        if (line->request == REQUEST_INVALID)
+            return REQUEST_INVALID;
     }
     if (optind < argc && !program->operands) {
         char shown[128];
         utf8_escape(argv[optind], strlen(argv[optind]), shown, sizeof shown);
         return refuse(program, "takes no operands, but '%s' is given", shown);
     }
-    return request;
+    return line->request;
 }
 
 /* Closed by hand, or a full disk: the person would otherwise take half an answer for the whole. */
@@ -166,25 +187,35 @@ static bool go_on(enum request request, const struct settings *settings, int *ex
     return false;
 }
 
+/* True where that is all the program is to do. */
+static bool print_without_settings(const struct program *program, const struct command_line *line)
+{
+    if (line->request == REQUEST_HELP)
+        settings_print_help(stdout, program);
+    else if (line->request == REQUEST_VERSION)
+        settings_print_version(stdout, program);
+    else if (line->request == REQUEST_OWN)
+        line->print(stdout);
+    else
+        return false;
+    return true;
+}
+
 struct settings *settings_start(const struct program *program, int argc, char **argv, int *exit_code)
 {
     descriptors_guard();
     *exit_code = EXIT_USAGE;
-    enum request request = read_command_line(program, argc, argv);
-    if (request == REQUEST_INVALID)
+    struct command_line line;
+    if (read_command_line(program, argc, argv, &line) == REQUEST_INVALID)
         return NULL;
-    if (request == REQUEST_HELP || request == REQUEST_VERSION) {
-        if (request == REQUEST_HELP)
-            settings_print_help(stdout, program);
-        else
-            settings_print_version(stdout, program);
+    if (print_without_settings(program, &line)) {
         *exit_code = finish_stdout(program);
         return NULL;
     }
-    struct settings *settings = read_settings(program);
+    struct settings *settings = read_settings(line.program);
     if (!settings)
         return NULL;
-    if (!go_on(request, settings, exit_code)) {
+    if (!go_on(line.request, settings, exit_code)) {
         settings_free(settings);
         return NULL;
     }

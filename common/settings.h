@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* The one table of settings. Every program takes its settings from environment variables (or from a file
  * named by the variable with _FILE behind it); the same table makes --help, --check-config and
@@ -45,7 +46,11 @@ enum setting {
 #define SETTING_DURATION_SIZE 24
 
 /* Which programs a setting belongs to, as bits. */
-enum program_id { PROGRAM_WORKER = 1 << 0, PROGRAM_PUBLISH = 1 << 1 };
+enum program_id {
+    PROGRAM_WORKER = 1 << 0,
+    PROGRAM_PUBLISH = 1 << 1,
+    PROGRAM_VALIDATOR = 1 << 2 /* impcert-worker --apply-validator */
+};
 
 struct settings;
 
@@ -65,18 +70,23 @@ struct program {
 /* An option of one program alone, listed in --help before the common ones. */
 struct program_option {
     const char *name;     /* "header", given as --header VALUE; NULL ends the list */
-    const char *argument; /* "NAME=VALUE", for --help */
+    const char *argument; /* "NAME=VALUE", for --help; NULL: a flag, given as --header alone */
     const char *help;
-    /* Called for each time it stands on the command line; false: why is printed and the program ends with 2.
-     */
+    /* Called for each time it stands on the command line, value being NULL for a flag; false: why is printed
+     * and the program ends with 2. NULL: nothing to call. */
     bool (*take)(void *context, const char *value, struct error *why);
     void *context;
+    /* What the program prints before it ends, as for --version: no setting is read. NULL: it goes on. */
+    void (*print)(FILE *out);
+    /* The task that the option makes of the program: the settings of this one are read and checked, and no
+     * others. Outlives the settings. NULL: the program's own. */
+    const struct program *instead;
 };
 
-/* Handles --help, --version, --check-config, --print-config and unknown options, reads and checks the
- * settings, and sets up the log. Returns the settings to run with (free with settings_free), operands being
- * at argv[optind...]; or NULL when the program is to end with *exit_code (0; 2 with every fault printed at
- * once to stderr; 1 where stdout can't be written). Thread: main. */
+/* Handles --help, --version, --check-config, --print-config, options of the program's own that print, and
+ * unknown ones, reads and checks the settings, and sets up the log. Returns the settings to run with (free
+ * with settings_free), operands being at argv[optind...]; or NULL when the program is to end with *exit_code
+ * (0; 2 with every fault printed at once to stderr; 1 where stdout can't be written). Thread: main. */
 struct settings *settings_start(const struct program *program, int argc, char **argv, int *exit_code);
 void settings_free(struct settings *settings);
 

@@ -8,6 +8,8 @@
 
 #define ALL (PROGRAM_WORKER | PROGRAM_PUBLISH)
 #define WORKER PROGRAM_WORKER
+#define STORE (PROGRAM_WORKER | PROGRAM_VALIDATOR)
+#define EVERY (ALL | PROGRAM_VALIDATOR)
 
 #define SECOND INT64_C(1000)
 #define MINUTE (60 * SECOND)
@@ -80,21 +82,22 @@ const struct setting_row settings_table[SETTING_COUNT] = {
         .words = store_fields, .help = "further fields to keep, such as birthday,gender"},
     [SETTING_HTTP_LISTEN] = {"IMPCERT_HTTP_LISTEN", SETTING_IS_ADDRESS, GROUP_PROCESS, WORKER,
         .fallback = "127.0.0.1:9464", .help = "host:port of metrics and health, or off"},
-    [SETTING_LOG_LEVEL] = {"IMPCERT_LOG_LEVEL", SETTING_IS_CHOICE, GROUP_PROCESS, ALL, .fallback = "info",
+    [SETTING_LOG_LEVEL] = {"IMPCERT_LOG_LEVEL", SETTING_IS_CHOICE, GROUP_PROCESS, EVERY, .fallback = "info",
         .words = log_levels, .help = "debug, info, warn or error"},
-    [SETTING_LOG_FORMAT] = {"IMPCERT_LOG_FORMAT", SETTING_IS_CHOICE, GROUP_PROCESS, ALL, .words = log_formats,
-        .compute = compute_log_format, .computed_help = "json; text on a terminal", .help = "json or text"},
+    [SETTING_LOG_FORMAT] = {"IMPCERT_LOG_FORMAT", SETTING_IS_CHOICE, GROUP_PROCESS, EVERY,
+        .words = log_formats, .compute = compute_log_format,
+        .computed_help = "json; text on a terminal", .help = "json or text"},
     [SETTING_IAMPORT_URL] = {"IAMPORT_URL", SETTING_IS_URL, GROUP_IAMPORT, WORKER,
         .fallback = "https://api.iamport.kr", .help = "address of the API"},
     [SETTING_IAMPORT_KEY] = {"IAMPORT_KEY", SETTING_IS_TEXT, GROUP_IAMPORT, WORKER, .required = true,
         .secret = true, .help = "REST API key"},
     [SETTING_IAMPORT_SECRET] = {"IAMPORT_SECRET", SETTING_IS_TEXT, GROUP_IAMPORT, WORKER, .required = true,
         .secret = true, .help = "REST API secret"},
-    [SETTING_MONGODB_URI] = {"MONGODB_URI", SETTING_IS_MONGODB_URI, GROUP_MONGODB, WORKER, .required = true,
+    [SETTING_MONGODB_URI] = {"MONGODB_URI", SETTING_IS_MONGODB_URI, GROUP_MONGODB, STORE, .required = true,
         .secret = true, .help = "mongodb://... or mongodb+srv://..."},
-    [SETTING_MONGODB_DATABASE] = {"MONGODB_DATABASE", SETTING_IS_DATABASE, GROUP_MONGODB, WORKER,
+    [SETTING_MONGODB_DATABASE] = {"MONGODB_DATABASE", SETTING_IS_DATABASE, GROUP_MONGODB, STORE,
         .fallback = "impcert", .help = "database of the documents"},
-    [SETTING_MONGODB_COLLECTION] = {"MONGODB_COLLECTION", SETTING_IS_COLLECTION, GROUP_MONGODB, WORKER,
+    [SETTING_MONGODB_COLLECTION] = {"MONGODB_COLLECTION", SETTING_IS_COLLECTION, GROUP_MONGODB, STORE,
         .fallback = "certifications", .help = "collection of the documents"},
 };
 /* clang-format on */

@@ -184,8 +184,11 @@ int main(int argc, char **argv)
 {
     rd_kafka_headers_t *headers = rd_kafka_headers_new(4);
     const struct program_option options[] = {
-        {"header", "NAME=VALUE", "header of every record, such as traceparent=...; may be repeated",
-            take_header, headers},
+        {.name = "header",
+            .argument = "NAME=VALUE",
+            .help = "header of every record, such as traceparent=...; may be repeated",
+            .take = take_header,
+            .context = headers},
         {.name = NULL}};
     const struct program program = {
         .id = PROGRAM_PUBLISH,

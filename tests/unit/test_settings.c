@@ -542,7 +542,8 @@ static void settings_hand_a_program_its_own_options(void **state)
     struct outcome outcome;
     const char *kept = NULL;
     const struct program_option options[] = {
-        {"colour", "NAME", "any colour", keep_value, &kept}, {.name = NULL}};
+        {.name = "colour", .argument = "NAME", .help = "any colour", .take = keep_value, .context = &kept},
+        {.name = NULL}};
     struct program program = publisher;
     program.options = options;
     start(&outcome, &program, (const char *const[]){"imp_1", "--colour=red", "imp_2", NULL});
@@ -556,6 +557,82 @@ static void settings_hand_a_program_its_own_options(void **state)
     must_say(outcome.err, "option '--colour' needs a value");
     start(&outcome, &program, (const char *const[]){"--help", NULL});
     must_say(outcome.out, "--colour NAME");
+}
+
+static bool count_flag(void *context, const char *value, struct error *why)
+{
+    (void)why;
+    assert_null(value);
+    ++*(int *)context;
+    return true;
+}
+
+static void print_answer(FILE *out)
+{
+    fputs("the answer\n", out);
+}
+
+static void settings_options_may_be_flags(void **state)
+{
+    (void)state;
+    struct outcome outcome;
+    int given = 0;
+    const struct program_option options[] = {
+        {.name = "loud", .help = "be loud", .take = count_flag, .context = &given}, {.name = NULL}};
+    struct program program = publisher;
+    program.options = options;
+    start(&outcome, &program, (const char *const[]){"--loud", "imp_1", "--loud", NULL});
+    assert_non_null(outcome.settings);
+    assert_int_equal(given, 2);
+    settings_free(outcome.settings);
+    start(&outcome, &program, (const char *const[]){"--loud=very", NULL});
+    assert_int_equal(outcome.exit_code, 2);
+    must_say(outcome.err, "option '--loud' takes no value");
+    start(&outcome, &program, (const char *const[]){"--help", NULL});
+    must_say(outcome.out, "  --loud                    be loud\n");
+}
+
+static void settings_options_that_print_need_no_settings(void **state)
+{
+    (void)state;
+    struct outcome outcome;
+    const struct program_option options[] = {{.name = "answer", .print = print_answer}, {.name = NULL}};
+    struct program program = worker;
+    program.options = options;
+    clearenv();
+    start(&outcome, &program, (const char *const[]){"--answer", NULL});
+    assert_null(outcome.settings);
+    assert_int_equal(outcome.exit_code, 0);
+    assert_string_equal(outcome.out, "the answer\n");
+    assert_string_equal(outcome.err, "");
+    start(&outcome, &program, (const char *const[]){"--answer", "--nonsense", NULL});
+    assert_int_equal(outcome.exit_code, 2);
+    assert_string_equal(outcome.out, "");
+}
+
+static void settings_of_a_task_are_read_instead_of_the_programs(void **state)
+{
+    (void)state;
+    struct outcome outcome;
+    static const struct program validator = {.id = PROGRAM_VALIDATOR, .name = "impcert-worker"};
+    const struct program_option options[] = {{.name = "task", .instead = &validator}, {.name = NULL}};
+    struct program program = worker;
+    program.options = options;
+    clearenv();
+    setenv("MONGODB_URI", "mongodb://user:pass-word@db/", 1);
+    setenv("IMPCERT_ATTEMPTS", "of no matter here", 1);
+    start(&outcome, &program, (const char *const[]){"--task", NULL});
+    assert_non_null(outcome.settings);
+    assert_string_equal(settings_text(outcome.settings, SETTING_MONGODB_COLLECTION), "certifications");
+    settings_free(outcome.settings);
+    unsetenv("MONGODB_URI");
+    start(&outcome, &program, (const char *const[]){"--task", NULL});
+    assert_null(outcome.settings);
+    assert_int_equal(outcome.exit_code, 2);
+    must_say(outcome.err, "1 setting is wrong");
+    must_say(outcome.err, "MONGODB_URI");
+    start(&outcome, &program, (const char *const[]){"--task", "--help", NULL});
+    must_say(outcome.out, "IMPCERT_KAFKA_BROKERS");
 }
 
 /* A control group below the test's directory. */
@@ -636,6 +713,9 @@ int main(void)
         SETTINGS_TEST(settings_help_names_all_settings_within_100_columns),
         SETTINGS_TEST(settings_refuse_unknown_options_and_operands),
         SETTINGS_TEST(settings_hand_a_program_its_own_options),
+        SETTINGS_TEST(settings_options_may_be_flags),
+        SETTINGS_TEST(settings_options_that_print_need_no_settings),
+        SETTINGS_TEST(settings_of_a_task_are_read_instead_of_the_programs),
         cmocka_unit_test(cores_respect_the_tightest_quota),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
