@@ -14,6 +14,7 @@
 #include "worker/store.h"
 #include "worker/tiers.h"
 #include "worker/topics.h"
+#include "worker/validator.h"
 #include "worker/worker.h"
 
 #include <curl/curl.h>
@@ -22,6 +23,7 @@
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -328,21 +330,10 @@ static void process_check(const struct settings *settings, struct faults *faults
     mongo_check(settings, faults);
 }
 
-int main(int argc, char **argv)
+static int run_worker(struct settings *settings)
 {
-    static const struct program program = {
-        .id = PROGRAM_WORKER,
-        .name = "impcert-worker",
-        .summary =
-            "Consumes certification events from Kafka, verifies them against Iamport and stores the\n"
-            "certifications in MongoDB. Runs until SIGTERM or SIGINT, then finishes what is in flight.",
-        .check = process_check,
-    };
-    struct process process = {.signal_fd = -1, .exit_fd = -1, .exit_by_ns = CLOCK_NEVER};
-    process.settings = settings_start(&program, argc, argv, &process.exit_code);
-    if (!process.settings)
-        return process.exit_code;
-
+    struct process process = {
+        .settings = settings, .signal_fd = -1, .exit_fd = -1, .exit_by_ns = CLOCK_NEVER};
     struct error error = {""};
     process.exit_code = process_open(&process, &error);
     if (process.exit_code != EXIT_SUCCESS)
@@ -355,4 +346,65 @@ int main(int argc, char **argv)
         log_info("stopped");
     process_close(&process);
     return process.exit_code;
+}
+
+/* A task of an operator, who reads the answer: no log, but a line on standard output or error. */
+static int apply_validator(struct settings *settings)
+{
+    struct error error = {""};
+    int exit_code = EXIT_FAILURE;
+    mongoc_client_pool_t *clients = mongo_open(settings, 1, &error);
+    if (!clients)
+        exit_code = EXIT_USAGE;
+    else if (validator_apply(settings, clients, &error)) {
+        printf("the validator is set on %s.%s\n", settings_text(settings, SETTING_MONGODB_DATABASE),
+            settings_text(settings, SETTING_MONGODB_COLLECTION));
+        if (fflush(stdout) == 0)
+            exit_code = EXIT_SUCCESS;
+        else
+            error_set(&error, "the validator is set, but standard output: %s", strerror(errno));
+    }
+    if (exit_code != EXIT_SUCCESS)
+        fprintf(stderr, "%s: %s\n", settings_program(settings), error.text);
+    mongo_close(clients);
+    settings_free(settings);
+    return exit_code;
+}
+
+static bool take_flag(void *context, const char *value, struct error *why)
+{
+    (void)value, (void)why;
+    *(bool *)context = true;
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct program validator = {
+        .id = PROGRAM_VALIDATOR, .name = "impcert-worker", .check = mongo_check};
+    bool applies = false;
+    const struct program_option options[] = {
+        {.name = "print-validator",
+            .help = "print the MongoDB validator of the documents, and exit",
+            .print = validator_print},
+        {.name = "apply-validator",
+            .help = "set it on the collection, by the settings of MongoDB alone, and exit",
+            .take = take_flag,
+            .context = &applies,
+            .instead = &validator},
+        {.name = NULL}};
+    const struct program program = {
+        .id = PROGRAM_WORKER,
+        .name = "impcert-worker",
+        .summary =
+            "Consumes certification events from Kafka, verifies them against Iamport and stores the\n"
+            "certifications in MongoDB. Runs until SIGTERM or SIGINT, then finishes what is in flight.",
+        .options = options,
+        .check = process_check,
+    };
+    int exit_code;
+    struct settings *settings = settings_start(&program, argc, argv, &exit_code);
+    if (!settings)
+        return exit_code;
+    return applies ? apply_validator(settings) : run_worker(settings);
 }
