@@ -225,6 +225,27 @@ struct settings *settings_start(const struct program *program, int argc, char **
     return settings;
 }
 
+struct settings *settings_open(
+    const struct program *program, const struct setting_given *given, bool environment, struct faults *faults)
+{
+    struct settings *settings = calloc(1, sizeof *settings);
+    if (!settings) {
+        faults_add(faults, program->name, "out of memory");
+        return NULL;
+    }
+    settings->program = program;
+    settings->given = given;
+    settings->without_environment = !environment;
+    settings_values_read(settings, faults);
+    settings->given = NULL;
+    if (!faults->count && program->check)
+        program->check(settings, faults);
+    if (!faults->count)
+        return settings;
+    settings_free(settings);
+    return NULL;
+}
+
 void settings_free(struct settings *settings)
 {
     if (!settings)

@@ -49,7 +49,9 @@ enum setting {
 enum program_id {
     PROGRAM_WORKER = 1 << 0,
     PROGRAM_PUBLISH = 1 << 1,
-    PROGRAM_VALIDATOR = 1 << 2 /* impcert-worker --apply-validator */
+    PROGRAM_VALIDATOR = 1 << 2, /* impcert-worker --apply-validator */
+    PROGRAM_LIBRARY = 1 << 3,
+    PROGRAM_GATEWAY = 1 << 4
 };
 
 struct settings;
@@ -89,6 +91,18 @@ struct program_option {
  * (0; 2 with every fault printed at once to stderr; 1 where stdout can't be written). Thread: main. */
 struct settings *settings_start(const struct program *program, int argc, char **argv, int *exit_code);
 void settings_free(struct settings *settings);
+
+/* A setting that a caller gives itself; value NULL: it does not. */
+struct setting_given {
+    const char *name; /* "IMPCERT_TOPIC"; NULL ends the list */
+    const char *value;
+};
+
+/* For a library: no command line, no output, no log. given comes first, then, if environment, the
+ * environment. Borrowed: program for the settings' life, given for the call. NULL with what is wrong in
+ * faults. Thread: any that may read the environment. */
+struct settings *settings_open(const struct program *program, const struct setting_given *given,
+    bool environment, struct faults *faults);
 
 /* The name of the program, as given to settings_start. */
 const char *settings_program(const struct settings *settings);

@@ -73,7 +73,7 @@ void settings_print_version(FILE *out, const struct program *program)
 
 static void print_value(FILE *out, const struct setting_row *row, const struct setting_value *value)
 {
-    static const char *const origins[] = {"not set", "default", "environment", "file"};
+    static const char *const origins[] = {"not set", "default", "environment", "file", "given"};
     const char *text = !value->text ? "" : row->secret ? "***" : value->text;
     int width = VALUE_WIDTH - (int)strlen(row->name);
     fprintf(out, "%s=%-*s # %s", row->name, width, text, origins[value->origin]);

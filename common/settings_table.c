@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define ALL (PROGRAM_WORKER | PROGRAM_PUBLISH)
+#define ALL (PROGRAM_WORKER | PROGRAM_PUBLISH | PROGRAM_GATEWAY)
+#define KAFKA_USERS (ALL | PROGRAM_LIBRARY)
 #define WORKER PROGRAM_WORKER
 #define STORE (PROGRAM_WORKER | PROGRAM_VALIDATOR)
 #define EVERY (ALL | PROGRAM_VALIDATOR)
@@ -39,12 +40,12 @@ static void compute_log_format(const char *base, char *out)
 
 /* clang-format off */
 const struct setting_row settings_table[SETTING_COUNT] = {
-    [SETTING_KAFKA_BROKERS] = {"IMPCERT_KAFKA_BROKERS", SETTING_IS_BROKERS, GROUP_KAFKA, ALL,
+    [SETTING_KAFKA_BROKERS] = {"IMPCERT_KAFKA_BROKERS", SETTING_IS_BROKERS, GROUP_KAFKA, KAFKA_USERS,
         .required = true,
         .help = "bootstrap servers, host:port,..."},
-    [SETTING_KAFKA_CONFIG] = {"IMPCERT_KAFKA_CONFIG", SETTING_IS_FILE, GROUP_KAFKA, ALL,
+    [SETTING_KAFKA_CONFIG] = {"IMPCERT_KAFKA_CONFIG", SETTING_IS_FILE, GROUP_KAFKA, KAFKA_USERS,
         .help = "file of librdkafka properties, key=value (TLS, SASL, tuning)"},
-    [SETTING_TOPIC] = {"IMPCERT_TOPIC", SETTING_IS_TOPIC, GROUP_KAFKA, ALL, .fallback = "certifications",
+    [SETTING_TOPIC] = {"IMPCERT_TOPIC", SETTING_IS_TOPIC, GROUP_KAFKA, KAFKA_USERS, .fallback = "certifications",
         .help = "topic of the events"},
     [SETTING_GROUP] = {"IMPCERT_GROUP", SETTING_IS_TEXT, GROUP_KAFKA, WORKER, .fallback = "impcert",
         .most = 240, .help = "consumer group; the retry topics' is of this name and .retry"},

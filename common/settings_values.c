@@ -71,10 +71,19 @@ bool settings_values_owns(const struct settings *settings, enum setting setting)
 }
 
 /* A variable that is set to nothing counts as not set, but where nothing is a value. */
-static const char *environment(const char *name, bool may_be_empty)
+static const char *environment(const struct settings *settings, const char *name, bool may_be_empty)
 {
-    const char *text = getenv(name);
+    const char *text = settings->without_environment ? NULL : getenv(name);
     return text && (*text || may_be_empty) ? text : NULL;
+}
+
+/* What the caller of settings_open gave by name. */
+static const char *given(const struct settings *settings, const char *name)
+{
+    for (const struct setting_given *one = settings->given; one && one->name; one++)
+        if (one->value && strcmp(one->name, name) == 0)
+            return one->value;
+    return NULL;
 }
 
 static void take_default(
@@ -93,10 +102,11 @@ static void take_default(
     value->origin = ORIGIN_DEFAULT;
 }
 
-static void report_missing(const struct setting_row *row, struct faults *faults)
+static void report_missing(
+    const struct settings *settings, const struct setting_row *row, struct faults *faults)
 {
     char similar[SETTING_NAME_SIZE];
-    if (settings_names_similar(row->name, similar))
+    if (!settings->without_environment && settings_names_similar(row->name, similar))
         faults_add(faults, row->name, "not set (%s is, a misspelling?), expected %s", similar, row->help);
     else
         faults_add(faults, row->name, "not set, expected %s", row->help);
@@ -108,14 +118,16 @@ static bool take_value(const struct settings *settings, const struct setting_row
 {
     char file_name[SETTING_NAME_SIZE];
     snprintf(file_name, sizeof file_name, "%s" SETTING_FILE_SUFFIX, row->name);
-    const char *text = environment(row->name, row->may_be_empty), *file = environment(file_name, false);
+    const char *own = given(settings, row->name);
+    const char *text = own ? own : environment(settings, row->name, row->may_be_empty);
+    const char *file = own ? NULL : environment(settings, file_name, false);
     if (text && file) {
         faults_add(faults, row->name, "given twice, also by %s; expected one of the two", file_name);
         return false;
     }
     if (text) {
         value->text = strdup(text);
-        value->origin = ORIGIN_ENVIRONMENT;
+        value->origin = own ? ORIGIN_GIVEN : ORIGIN_ENVIRONMENT;
     } else if (file) {
         struct error why;
         value->text = settings_values_load(file, &why);
@@ -128,7 +140,7 @@ static bool take_value(const struct settings *settings, const struct setting_row
         take_default(settings, row, value);
     }
     if (!value->text && row->required)
-        report_missing(row, faults);
+        report_missing(settings, row, faults);
     return value->text != NULL;
 }
 
@@ -197,7 +209,8 @@ void settings_values_read(struct settings *settings, struct faults *faults)
         if (settings_values_owns(settings, (enum setting)setting))
             read_setting(settings, (enum setting)setting, faults);
     check_together(settings, faults);
-    settings_names_check(faults);
+    if (!settings->without_environment)
+        settings_names_check(faults);
 }
 
 void settings_values_cleanup(struct settings *settings)

@@ -6,7 +6,7 @@
 
 /* The values of one program, and how they are read from the environment. For the rooms of settings alone.
  * Thread: main while reading, then any. */
-enum setting_origin { ORIGIN_NONE, ORIGIN_DEFAULT, ORIGIN_ENVIRONMENT, ORIGIN_FILE };
+enum setting_origin { ORIGIN_NONE, ORIGIN_DEFAULT, ORIGIN_ENVIRONMENT, ORIGIN_FILE, ORIGIN_GIVEN };
 
 struct setting_value {
     char *text;     /* owned; NULL where there is no value */
@@ -17,6 +17,9 @@ struct setting_value {
 
 struct settings {
     const struct program *program; /* outlives the settings */
+    const struct setting_given
+        *given;               /* borrowed while they are read: comes before the environment; or NULL */
+    bool without_environment; /* the environment says nothing */
     struct setting_value values[SETTING_COUNT];
 };
 

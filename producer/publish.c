@@ -1,6 +1,7 @@
 /* impcert-publish: imp_uids from operands or standard input to the topic of events, with an exit code that
  * says whether every one of them was acknowledged. Everything runs on the main thread. */
 #include "common/settings.h"
+#include "producer/producer_conf.h"
 #include "producer/publish_input.h"
 #include "producer/publish_line.h"
 #include "producer/publish_report.h"
@@ -203,7 +204,7 @@ int main(int argc, char **argv)
             "\n"
             "Exit status: 0 all acknowledged; 1 some refused or not acknowledged; 2 usage or settings.",
         .options = options,
-        .check = sender_check,
+        .check = producer_conf_check,
     };
     int exit_code;
     struct settings *settings = settings_start(&program, argc, argv, &exit_code);

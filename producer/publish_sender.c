@@ -4,6 +4,7 @@
 
 #include "common/kafka.h"
 #include "common/utf8.h"
+#include "producer/producer_conf.h"
 #include "producer/publish_stop.h"
 
 #include <inttypes.h>
@@ -29,17 +30,6 @@ struct sender {
     unsigned told_count;
 };
 
-static const struct kafka_property defaults[] = {{"compression.codec", "lz4"},
-    /* A consumer gets a batch whole: large ones keep its other partitions waiting. */
-    {"batch.num.messages", "1000"}, {"linger.ms", "5"}, {"message.timeout.ms", "30000"},
-    {"queue.buffering.max.messages", "100000"}, {"queue.buffering.max.kbytes", "65536"},
-    {"topic.metadata.propagation.max.ms", "5000"},
-    {"partitioner", "murmur2_random"}, /* as Java clients do: one imp_uid, one partition, whoever publishes */
-    {NULL, NULL}};
-
-static const struct kafka_property fixed[] = {
-    {"enable.idempotence", "true"}, {"acks", "all"}, {"delivery.report.only.error", "false"}, {NULL, NULL}};
-
 /* A record's opaque pointer holds its place: number and, in the lowest bit, the kind. */
 static void *pack(struct place place)
 {
@@ -59,19 +49,13 @@ static bool is_of_one_record(rd_kafka_resp_err_t error)
            error == RD_KAFKA_RESP_ERR__BAD_MSG;
 }
 
-static bool is_topic_missing(rd_kafka_resp_err_t error)
-{
-    return error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-           error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
-}
-
 static void note_failure(
     struct sender *sender, struct place place, const char *imp_uid, int length, rd_kafka_resp_err_t error)
 {
     sender->counts.failed++;
     if (!is_of_one_record(error))
         sender->gave_up = true;
-    if (is_topic_missing(error) && !sender->told_topic_missing) {
+    if (producer_conf_topic_missing(error) && !sender->told_topic_missing) {
         sender->told_topic_missing = true;
         report_message(sender->report, "topic %s does not exist: create it, or correct IMPCERT_TOPIC",
             rd_kafka_topic_name(sender->topic));
@@ -154,16 +138,11 @@ static int64_t number_of(const rd_kafka_conf_t *conf, const char *name)
     return strtoll(text, NULL, 10);
 }
 
-void sender_check(const struct settings *settings, struct faults *faults)
-{
-    kafka_conf_check(settings, defaults, fixed, faults);
-}
-
 struct sender *sender_open(const struct settings *settings, const rd_kafka_headers_t *headers,
     struct report *report, struct error *error)
 {
     struct sender *sender = calloc(1, sizeof *sender);
-    rd_kafka_conf_t *conf = sender ? kafka_conf_new(settings, defaults, fixed, error) : NULL;
+    rd_kafka_conf_t *conf = sender ? producer_conf_new(settings, error) : NULL;
     if (!conf) {
         if (!sender)
             error_set(error, "out of memory");

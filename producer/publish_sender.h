@@ -18,9 +18,6 @@ struct sender_counts {
 };
 
 /* headers (NULL: none) go with every event and are borrowed until sender_close, as is report. */
-/* Adds to faults what is wrong with the settings of the producer. */
-void sender_check(const struct settings *settings, struct faults *faults);
-
 struct sender *sender_open(const struct settings *settings, const rd_kafka_headers_t *headers,
     struct report *report, struct error *error);
 void sender_close(struct sender *sender);
