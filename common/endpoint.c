@@ -1,13 +1,11 @@
 /* The HTTP listener for metrics and health. Main thread. */
 #include "common/endpoint.h"
 
-#include <errno.h>
+#include "common/listener.h"
+
 #include <microhttpd.h>
-#include <netdb.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -22,7 +20,7 @@ struct endpoint {
     int epoll_fd; /* the daemon's */
     endpoint_handler handler;
     void *context;
-    char address[NI_MAXHOST + NI_MAXSERV + 4];
+    char address[LISTENER_ADDRESS_SIZE];
 };
 
 static enum MHD_Result endpoint_reply(
@@ -73,64 +71,17 @@ static enum MHD_Result endpoint_on_request(void *context, struct MHD_Connection 
     return result;
 }
 
-static void endpoint_read_address(struct endpoint *endpoint, int fd)
-{
-    struct sockaddr_storage address;
-    socklen_t size = sizeof address;
-    char host[NI_MAXHOST], port[NI_MAXSERV];
-    if (getsockname(fd, (struct sockaddr *)&address, &size) != 0 ||
-        getnameinfo((struct sockaddr *)&address, size, host, sizeof host, port, sizeof port,
-            NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-        return;
-    bool ipv6 = address.ss_family == AF_INET6;
-    snprintf(endpoint->address, sizeof endpoint->address, "%s%s%s:%s", ipv6 ? "[" : "", host, ipv6 ? "]" : "",
-        port);
-}
-
-static int endpoint_bind(const struct addrinfo *address)
-{
-    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int on = 1;
-    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-        bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, CONNECTIONS_MAX) == 0)
-        return fd;
-    if (fd >= 0) {
-        int why = errno;
-        close(fd);
-        errno = why;
-    }
-    return -1;
-}
-
-static int endpoint_listen(const char *host, uint16_t port, struct error *error)
-{
-    char service[8];
-    snprintf(service, sizeof service, "%u", port);
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *addresses;
-    int result = getaddrinfo(host, service, &hints, &addresses);
-    if (result != 0) {
-        error_set(error, "listening on %s:%s: %s", host, service, gai_strerror(result));
-        return -1;
-    }
-    int fd = endpoint_bind(addresses);
-    if (fd < 0)
-        error_set(error, "listening on %s:%s: %s", host, service, strerror(errno));
-    freeaddrinfo(addresses);
-    return fd;
-}
-
 struct endpoint *endpoint_open(
     const char *host, uint16_t port, endpoint_handler handler, void *context, struct error *error)
 {
     struct endpoint *endpoint = calloc(1, sizeof *endpoint);
-    int fd = endpoint ? endpoint_listen(host, port, error) : -1;
+    int fd = endpoint ? listener_open(host, port, CONNECTIONS_MAX, endpoint->address, error) : -1;
     if (fd < 0) {
         free(endpoint);
         return NULL;
     }
     endpoint->handler = handler;
     endpoint->context = context;
-    endpoint_read_address(endpoint, fd);
     endpoint->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, endpoint_on_request, endpoint,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,

@@ -336,6 +336,51 @@ static bool check_url(const struct setting_row *row, const char *text, struct er
     return true;
 }
 
+/* scheme://host[:port], as a browser writes it in the header Origin (RFC 6454, section 7). */
+static bool is_origin(const char *entry, size_t length)
+{
+    size_t scheme = strncmp(entry, "https://", 8) == 0 ? 8 : strncmp(entry, "http://", 7) == 0 ? 7 : 0;
+    return scheme && length > scheme && is_authority(entry + scheme, length - scheme);
+}
+
+static bool check_origins(const char *text, struct error *why)
+{
+    const char *rest = text, *entry;
+    size_t length;
+    if (strcmp(text, "*") == 0)
+        return true;
+    while ((entry = next_entry(&rest, &length))) {
+        if (is_origin(entry, length))
+            continue;
+        char shown[SHOWN_SIZE];
+        utf8_escape(entry, length, shown, sizeof shown);
+        return error_set(why,
+            "\"%s\" is no origin, expected * or a list such as https://shop.example,https://m.shop.example",
+            shown);
+    }
+    return true;
+}
+
+/* token68 of RFC 7235, section 2.1. */
+static bool check_tokens(const char *text, struct error *why)
+{
+    static const char separators[] = " \t\r\n,";
+    size_t count = 0;
+    for (text += strspn(text, separators); *text; text += strspn(text, separators)) {
+        size_t length = strcspn(text, separators), taken = strspn(text, LETTERS DIGITS "-._~+/=");
+        count++;
+        if (taken < length)
+            return error_set(
+                why, "token %zu (not shown) has a character other than A-Z a-z 0-9 - . _ ~ + / =", count);
+        if (length < 16 || length > 256)
+            return error_set(
+                why, "token %zu (not shown) has %zu characters, expected 16 to 256", count, length);
+        text += length;
+    }
+    return count ||
+           error_set(why, "holds no token, expected one or more, separated by white space or commas");
+}
+
 static bool check_file(const struct setting_row *row, const char *path, struct error *why)
 {
     struct stat about;
@@ -417,6 +462,10 @@ bool settings_check(const struct setting_row *row, const char *text, int64_t *nu
         return check_brokers(text, why);
     case SETTING_IS_ADDRESS:
         return check_address(row, text, why);
+    case SETTING_IS_ORIGINS:
+        return check_origins(text, why);
+    case SETTING_IS_TOKENS:
+        return check_tokens(text, why);
     case SETTING_IS_URL:
         return check_url(row, text, why);
     case SETTING_IS_FILE:

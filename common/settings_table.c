@@ -6,11 +6,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define ALL (PROGRAM_WORKER | PROGRAM_PUBLISH | PROGRAM_GATEWAY)
-#define KAFKA_USERS (ALL | PROGRAM_LIBRARY)
 #define WORKER PROGRAM_WORKER
+#define GATEWAY PROGRAM_GATEWAY
+#define PROGRAMS (PROGRAM_WORKER | PROGRAM_PUBLISH | PROGRAM_GATEWAY)
+#define KAFKA (PROGRAMS | PROGRAM_LIBRARY)
 #define STORE (PROGRAM_WORKER | PROGRAM_VALIDATOR)
-#define EVERY (ALL | PROGRAM_VALIDATOR)
+#define LOG (PROGRAMS | PROGRAM_VALIDATOR)
 
 #define SECOND INT64_C(1000)
 #define MINUTE (60 * SECOND)
@@ -40,12 +41,12 @@ static void compute_log_format(const char *base, char *out)
 
 /* clang-format off */
 const struct setting_row settings_table[SETTING_COUNT] = {
-    [SETTING_KAFKA_BROKERS] = {"IMPCERT_KAFKA_BROKERS", SETTING_IS_BROKERS, GROUP_KAFKA, KAFKA_USERS,
+    [SETTING_KAFKA_BROKERS] = {"IMPCERT_KAFKA_BROKERS", SETTING_IS_BROKERS, GROUP_KAFKA, KAFKA,
         .required = true,
         .help = "bootstrap servers, host:port,..."},
-    [SETTING_KAFKA_CONFIG] = {"IMPCERT_KAFKA_CONFIG", SETTING_IS_FILE, GROUP_KAFKA, KAFKA_USERS,
+    [SETTING_KAFKA_CONFIG] = {"IMPCERT_KAFKA_CONFIG", SETTING_IS_FILE, GROUP_KAFKA, KAFKA,
         .help = "file of librdkafka properties, key=value (TLS, SASL, tuning)"},
-    [SETTING_TOPIC] = {"IMPCERT_TOPIC", SETTING_IS_TOPIC, GROUP_KAFKA, KAFKA_USERS, .fallback = "certifications",
+    [SETTING_TOPIC] = {"IMPCERT_TOPIC", SETTING_IS_TOPIC, GROUP_KAFKA, KAFKA, .fallback = "certifications",
         .help = "topic of the events"},
     [SETTING_GROUP] = {"IMPCERT_GROUP", SETTING_IS_TEXT, GROUP_KAFKA, WORKER, .fallback = "impcert",
         .most = 240, .help = "consumer group; the retry topics' is of this name and .retry"},
@@ -77,15 +78,35 @@ const struct setting_row settings_table[SETTING_COUNT] = {
         .help = "PEM file of authorities to trust instead of the system's"},
     [SETTING_RATE_LIMIT] = {"IMPCERT_RATE_LIMIT", SETTING_IS_NUMBER, GROUP_IAMPORT, WORKER, .fallback = "0",
         .least = 0, .most = 1000000, .help = "HTTP calls a second of the whole process; 0: no limit"},
-    [SETTING_DRAIN_TIMEOUT] = {"IMPCERT_DRAIN_TIMEOUT", SETTING_IS_DURATION, GROUP_PROCESS, WORKER,
+    [SETTING_DRAIN_TIMEOUT] = {"IMPCERT_DRAIN_TIMEOUT", SETTING_IS_DURATION, GROUP_PROCESS, WORKER | GATEWAY,
         .fallback = "25s", .least = 0, .most = HOUR, .help = "after SIGTERM, for what is in flight"},
     [SETTING_STORE_FIELDS] = {"IMPCERT_STORE_FIELDS", SETTING_IS_WORDS, GROUP_MONGODB, WORKER,
         .words = store_fields, .help = "further fields to keep, such as birthday,gender"},
     [SETTING_HTTP_LISTEN] = {"IMPCERT_HTTP_LISTEN", SETTING_IS_ADDRESS, GROUP_PROCESS, WORKER,
         .fallback = "127.0.0.1:9464", .help = "host:port of metrics and health, or off"},
-    [SETTING_LOG_LEVEL] = {"IMPCERT_LOG_LEVEL", SETTING_IS_CHOICE, GROUP_PROCESS, EVERY, .fallback = "info",
+    [SETTING_GATEWAY_LISTEN] = {"IMPCERT_HTTP_LISTEN", SETTING_IS_ADDRESS, GROUP_HTTP, GATEWAY,
+        .fallback = "127.0.0.1:8080", .help = "host:port of POST /certifications, metrics and health"},
+    [SETTING_GATEWAY_IN_FLIGHT] = {"IMPCERT_IN_FLIGHT", SETTING_IS_NUMBER, GROUP_WORK, GATEWAY,
+        .fallback = "10000",
+        .least = 1, .most = 1000000, .help = "events that wait for Kafka at once; beyond, 503 is answered"},
+    [SETTING_PUBLISH_TIMEOUT] = {"IMPCERT_PUBLISH_TIMEOUT", SETTING_IS_DURATION, GROUP_WORK, GATEWAY,
+        .fallback = "5s", .least = 10, .most = 10 * MINUTE, .help = "for Kafka to acknowledge an event; beyond, 503"},
+    [SETTING_CONNECTIONS] = {"IMPCERT_CONNECTIONS", SETTING_IS_NUMBER, GROUP_HTTP, GATEWAY, .fallback = "20000",
+        .least = 1, .most = 1000000, .help = "connections of all clients"},
+    [SETTING_CLIENT_CONNECTIONS] = {"IMPCERT_CLIENT_CONNECTIONS", SETTING_IS_NUMBER, GROUP_HTTP, GATEWAY,
+        .fallback = "1000",
+        .least = 0, .most = 1000000, .help = "of one address, such as a proxy's; 0: no limit"},
+    [SETTING_REQUEST_TIMEOUT] = {"IMPCERT_REQUEST_TIMEOUT", SETTING_IS_DURATION, GROUP_HTTP, GATEWAY,
+        .fallback = "10s", .least = 10, .most = HOUR, .help = "for a request to come in whole"},
+    [SETTING_IDLE_TIMEOUT] = {"IMPCERT_IDLE_TIMEOUT", SETTING_IS_DURATION, GROUP_HTTP, GATEWAY,
+        .fallback = "1m", .least = 1 * SECOND, .most = HOUR, .help = "until a connection without a request is closed"},
+    [SETTING_CORS_ORIGINS] = {"IMPCERT_CORS_ORIGINS", SETTING_IS_ORIGINS, GROUP_HTTP, GATEWAY,
+        .help = "pages of these origins may post, https://shop.example,...; *: all"},
+    [SETTING_BEARER_TOKENS] = {"IMPCERT_BEARER_TOKENS", SETTING_IS_TOKENS, GROUP_HTTP, GATEWAY, .secret = true,
+        .help = "one of these is asked for; separated by white space or commas"},
+    [SETTING_LOG_LEVEL] = {"IMPCERT_LOG_LEVEL", SETTING_IS_CHOICE, GROUP_PROCESS, LOG, .fallback = "info",
         .words = log_levels, .help = "debug, info, warn or error"},
-    [SETTING_LOG_FORMAT] = {"IMPCERT_LOG_FORMAT", SETTING_IS_CHOICE, GROUP_PROCESS, EVERY,
+    [SETTING_LOG_FORMAT] = {"IMPCERT_LOG_FORMAT", SETTING_IS_CHOICE, GROUP_PROCESS, LOG,
         .words = log_formats, .compute = compute_log_format,
         .computed_help = "json; text on a terminal", .help = "json or text"},
     [SETTING_IAMPORT_URL] = {"IAMPORT_URL", SETTING_IS_URL, GROUP_IAMPORT, WORKER,
@@ -105,6 +126,6 @@ const struct setting_row settings_table[SETTING_COUNT] = {
 
 const char *settings_group_title(enum setting_group group)
 {
-    static const char *const titles[GROUP_COUNT] = {"Kafka", "Work", "Iamport", "MongoDB", "Process"};
+    static const char *const titles[GROUP_COUNT] = {"Kafka", "Work", "Iamport", "MongoDB", "HTTP", "Process"};
     return titles[group];
 }

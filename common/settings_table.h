@@ -10,24 +10,34 @@
 /* The rows that every program's settings, their checks and --help are made from. For the rooms of settings
  * alone. Read-only. Thread: any. */
 enum setting_type {
-    SETTING_IS_TEXT,       /* printable, not empty; at most so many bytes, if said */
-    SETTING_IS_NUMBER,     /* least to most */
-    SETTING_IS_DURATION,   /* least to most, in ms; with ms, s, m or h */
-    SETTING_IS_DURATIONS,  /* a comma-separated list of rising ones, each from least to most */
-    SETTING_IS_CHOICE,     /* one of words */
-    SETTING_IS_WORDS,      /* a comma-separated list of words */
-    SETTING_IS_BROKERS,    /* host[:port],... */
-    SETTING_IS_ADDRESS,    /* host:port, or off */
-    SETTING_IS_URL,        /* http or https, without user info, query and fragment */
-    SETTING_IS_FILE,       /* path of a readable file */
-    SETTING_IS_TOPIC,      /* Kafka topic name */
-    SETTING_IS_INSTANCE,   /* group.instance.id: as topic names, with room for a worker's number */
-    SETTING_IS_DATABASE,   /* MongoDB database name */
+    SETTING_IS_TEXT,      /* printable, not empty; at most so many bytes, if said */
+    SETTING_IS_NUMBER,    /* least to most */
+    SETTING_IS_DURATION,  /* least to most, in ms; with ms, s, m or h */
+    SETTING_IS_DURATIONS, /* a comma-separated list of rising ones, each from least to most */
+    SETTING_IS_CHOICE,    /* one of words */
+    SETTING_IS_WORDS,     /* a comma-separated list of words */
+    SETTING_IS_BROKERS,   /* host[:port],... */
+    SETTING_IS_ADDRESS,   /* host:port, or off */
+    SETTING_IS_ORIGINS,   /* *, or web origins separated by commas: https://shop.example,... */
+    SETTING_IS_TOKENS,   /* bearer tokens, separated by white space or commas, each of 16 to 256 characters */
+    SETTING_IS_URL,      /* http or https, without user info, query and fragment */
+    SETTING_IS_FILE,     /* path of a readable file */
+    SETTING_IS_TOPIC,    /* Kafka topic name */
+    SETTING_IS_INSTANCE, /* group.instance.id: as topic names, with room for a worker's number */
+    SETTING_IS_DATABASE, /* MongoDB database name */
     SETTING_IS_COLLECTION, /* MongoDB collection name */
     SETTING_IS_MONGODB_URI /* mongodb:// or mongodb+srv:// */
 };
 
-enum setting_group { GROUP_KAFKA, GROUP_WORK, GROUP_IAMPORT, GROUP_MONGODB, GROUP_PROCESS, GROUP_COUNT };
+enum setting_group {
+    GROUP_KAFKA,
+    GROUP_WORK,
+    GROUP_IAMPORT,
+    GROUP_MONGODB,
+    GROUP_HTTP,
+    GROUP_PROCESS,
+    GROUP_COUNT
+};
 
 #define SETTING_DEFAULT_SIZE 512
 

@@ -5,7 +5,7 @@
 
 static const struct kafka_property producer_defaults[] = {{"compression.codec", "lz4"},
     /* A consumer gets a batch whole: large ones keep its other partitions waiting. */
-    {"batch.num.messages", "1000"}, {"linger.ms", "5"}, {"message.timeout.ms", "30000"},
+    {"batch.num.messages", "1000"}, {"linger.ms", "1"}, {"message.timeout.ms", "30000"},
     {"queue.buffering.max.messages", "100000"}, {"queue.buffering.max.kbytes", "65536"},
     {"topic.metadata.propagation.max.ms", "5000"},
     {"partitioner", "murmur2_random"}, /* as Java clients do: one imp_uid, one partition, whoever publishes */

@@ -3,6 +3,7 @@
 #include "common/chan.h"
 #include "common/clock.h"
 #include "common/endpoint.h"
+#include "common/exposition.h"
 #include "common/health.h"
 #include "common/log.h"
 #include "common/settings.h"
@@ -87,7 +88,7 @@ static bool process_page(void *context, const char *path, struct endpoint_page *
         return true;
     }
     if (strcmp(path, "/metrics") == 0) {
-        page->content_type = "text/plain; version=0.0.4; charset=utf-8";
+        page->content_type = EXPOSITION_CONTENT_TYPE;
         return metrics_page(process->metrics, process->count, &page->body) &&
                process_limiter_page(process, &page->body);
     }

@@ -3,6 +3,7 @@
 #include "worker/metrics.h"
 
 #include "common/clock.h"
+#include "common/exposition.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -60,13 +61,8 @@ static const struct {
     [HISTOGRAM_EVENT] = {"impcert_event_seconds", "Time from receiving an event to completing it."},
 };
 
-/* Upper bounds in milliseconds. */
-static const int64_t bucket_ms[] = {
-    1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 30000, 60000};
-enum { BUCKETS = sizeof bucket_ms / sizeof bucket_ms[0] };
-
 struct histogram_data {
-    _Atomic uint64_t buckets[BUCKETS + 1]; /* each by itself, the last beyond all bounds */
+    _Atomic uint64_t buckets[EXPOSITION_BUCKETS]; /* each by itself, the last beyond all bounds */
     _Atomic uint64_t sum_ns;
 };
 
@@ -105,9 +101,7 @@ void metrics_count_reason(struct metrics *metrics, enum metric_by_reason metric,
 void metrics_observe(struct metrics *metrics, enum histogram histogram, int64_t duration_ns)
 {
     struct histogram_data *data = &metrics->histograms[histogram];
-    size_t bucket = 0;
-    while (bucket < BUCKETS && duration_ns > bucket_ms[bucket] * CLOCK_MS)
-        bucket++;
+    size_t bucket = exposition_bucket(duration_ns);
     atomic_fetch_add_explicit(&data->buckets[bucket], 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&data->sum_ns, (uint64_t)duration_ns, memory_order_relaxed);
 }
@@ -122,11 +116,6 @@ int64_t metrics_last_turn_ns(struct metrics *metrics)
     return atomic_load_explicit(&metrics->turned_ns, memory_order_relaxed);
 }
 
-static bool page_head(struct buf *page, const char *name, const char *help, const char *type)
-{
-    return buf_format(page, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
 static bool page_values(struct metrics *const *workers, size_t count, struct buf *page)
 {
     for (enum metric metric = 0; metric < METRIC_COUNT; metric++) {
@@ -134,7 +123,7 @@ static bool page_values(struct metrics *const *workers, size_t count, struct buf
         for (size_t i = 0; i < count; i++)
             sum += atomic_load_explicit(&workers[i]->values[metric], memory_order_relaxed);
         const char *name = metric_table[metric].name;
-        if (!page_head(
+        if (!exposition_head(
                 page, name, metric_table[metric].help, metric < METRIC_IN_FLIGHT ? "counter" : "gauge") ||
             !buf_format(page, "%s %" PRIu64 "\n", name, sum))
             return false;
@@ -146,7 +135,7 @@ static bool page_reasons(
     struct metrics *const *workers, size_t count, struct buf *page, enum metric_by_reason metric)
 {
     const char *name = reason_table[metric].name;
-    if (!page_head(page, name, reason_table[metric].help, "counter"))
+    if (!exposition_head(page, name, reason_table[metric].help, "counter"))
         return false;
     for (enum reason reason = REASON_NONE + 1; reason < REASON_COUNT; reason++) {
         uint64_t sum = 0;
@@ -161,36 +150,14 @@ static bool page_reasons(
 static bool page_histogram(
     struct metrics *const *workers, size_t count, struct buf *page, enum histogram histogram)
 {
-    const char *name = histogram_table[histogram].name;
-    if (!page_head(page, name, histogram_table[histogram].help, "histogram"))
-        return false;
-    uint64_t running = 0, sum_ns = 0;
-    for (size_t bucket = 0; bucket <= BUCKETS; bucket++) {
-        for (size_t i = 0; i < count; i++)
-            running += atomic_load_explicit(
-                &workers[i]->histograms[histogram].buckets[bucket], memory_order_relaxed);
-        char bound[24] = "+Inf";
-        if (bucket < BUCKETS)
-            snprintf(bound, sizeof bound, "%g", (double)bucket_ms[bucket] / 1000);
-        if (!buf_format(page, "%s_bucket{le=\"%s\"} %" PRIu64 "\n", name, bound, running))
-            return false;
+    struct exposition_histogram sum = {.sum_ns = 0};
+    for (size_t i = 0; i < count; i++) {
+        struct histogram_data *data = &workers[i]->histograms[histogram];
+        for (size_t bucket = 0; bucket < EXPOSITION_BUCKETS; bucket++)
+            sum.buckets[bucket] += atomic_load_explicit(&data->buckets[bucket], memory_order_relaxed);
+        sum.sum_ns += atomic_load_explicit(&data->sum_ns, memory_order_relaxed);
     }
-    for (size_t i = 0; i < count; i++)
-        sum_ns += atomic_load_explicit(&workers[i]->histograms[histogram].sum_ns, memory_order_relaxed);
-    return buf_format(page, "%s_sum %.9f\n%s_count %" PRIu64 "\n", name, (double)sum_ns / 1e9, name, running);
-}
-
-/* Field 2 of /proc/self/statm: resident pages (proc(5)). */
-static uint64_t resident_bytes(void)
-{
-    FILE *file = fopen("/proc/self/statm", "re");
-    uint64_t pages = 0;
-    if (file) {
-        if (fscanf(file, "%*u %" SCNu64, &pages) != 1)
-            pages = 0;
-        fclose(file);
-    }
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    return exposition_histogram(page, histogram_table[histogram].name, histogram_table[histogram].help, &sum);
 }
 
 static bool page_process(struct metrics *const *workers, size_t count, struct buf *page)
@@ -198,13 +165,10 @@ static bool page_process(struct metrics *const *workers, size_t count, struct bu
     int64_t oldest = clock_ns();
     for (size_t i = 0; i < count; i++)
         oldest = metrics_last_turn_ns(workers[i]) < oldest ? metrics_last_turn_ns(workers[i]) : oldest;
-    return page_head(
+    return exposition_head(
                page, "impcert_loop_age_seconds", "Time since the slowest worker's loop turned.", "gauge") &&
            buf_format(page, "impcert_loop_age_seconds %.3f\n", (double)(clock_ns() - oldest) / 1e9) &&
-           page_head(page, "process_resident_memory_bytes", "Resident memory.", "gauge") &&
-           buf_format(page, "process_resident_memory_bytes %" PRIu64 "\n", resident_bytes()) &&
-           page_head(page, "impcert_build_info", "Always 1; the label tells the version.", "gauge") &&
-           buf_format(page, "impcert_build_info{version=\"" IMPCERT_VERSION "\"} 1\n");
+           exposition_process(page);
 }
 
 bool metrics_page(struct metrics *const *workers, size_t count, struct buf *page)

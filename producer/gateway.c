@@ -1,0 +1,272 @@
+/* impcert-gateway: settings, signals, the loop, and the exit code. The main thread is the loop; the library's
+ * thread and the watch's only hand over what they know. */
+#include "common/chan.h"
+#include "common/clock.h"
+#include "common/health.h"
+#include "common/log.h"
+#include "common/settings.h"
+#include "producer/gateway_api.h"
+#include "producer/gateway_server.h"
+#include "producer/gateway_watch.h"
+#include "producer/producer_conf.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <syslog.h>
+#include <unistd.h>
+
+enum { EXIT_USAGE = 2 };
+
+/* While draining, a connection may bring one more request for so long. */
+#define DRAIN_IDLE (CLOCK_S / 2)
+#define STOP_AGAIN_AFTER CLOCK_S
+/* What is left of the time to drain once all is answered goes to what callers no longer wait for. */
+#define CLOSE_MS 1000
+/* Besides connections: Kafka's, files, descriptors of the loop. */
+#define OTHER_DESCRIPTORS 128
+
+struct gateway {
+    struct settings *settings;
+    struct health *health;
+    struct impcert *impcert;
+    struct watch *watch;
+    struct tokens *tokens;
+    struct gateway_metrics *metrics;
+    struct api api;
+    struct server *server;
+    int signal_fd;
+    int wake_fd;
+    int64_t stopping_ns; /* since when; 0: not */
+    int64_t exit_by_ns;  /* CLOCK_NEVER until a stop was asked for */
+    int exit_code;
+};
+
+/* Signals are blocked in every thread, all of them started later, and read from a descriptor. */
+static bool gateway_catch_signals(struct gateway *gateway, struct error *error)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    sigdelset(&signals, SIGPIPE);
+    gateway->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+    gateway->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return (gateway->signal_fd >= 0 && gateway->wake_fd >= 0) ||
+           error_set(error, "no file descriptor: %s", strerror(errno));
+}
+
+static void gateway_raise_descriptors(const struct gateway *gateway)
+{
+    struct rlimit limit;
+    rlim_t need = (rlim_t)settings_number(gateway->settings, SETTING_CONNECTIONS) + OTHER_DESCRIPTORS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
+        return;
+    limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < need)
+        log_warn("the limit of open files is lower than IMPCERT_CONNECTIONS may need",
+            LOG_NUMBER("limit", (int64_t)limit.rlim_cur), LOG_NUMBER("needed", (int64_t)need));
+}
+
+/* A failed connection is told by readiness, and again and again here. */
+static void gateway_on_client_log(void *context, int level, const char *text)
+{
+    (void)context;
+    if (level == LOG_ERR || level >= LOG_INFO)
+        log_debug("kafka client", LOG_TEXT("detail", text));
+    else
+        log_warn("kafka client", LOG_TEXT("detail", text));
+}
+
+static bool gateway_open_producer(struct gateway *gateway, struct error *error)
+{
+    struct impcert_error why;
+    struct impcert_options options = IMPCERT_OPTIONS_INIT;
+    options.brokers = settings_text(gateway->settings, SETTING_KAFKA_BROKERS);
+    options.topic = settings_text(gateway->settings, SETTING_TOPIC);
+    options.kafka_config = settings_text(gateway->settings, SETTING_KAFKA_CONFIG);
+    options.program = settings_program(gateway->settings);
+    options.queue_events = (uint32_t)settings_number(gateway->settings, SETTING_GATEWAY_IN_FLIGHT);
+    options.timeout_ms = (uint32_t)settings_ms(gateway->settings, SETTING_PUBLISH_TIMEOUT);
+    options.log = gateway_on_client_log;
+    gateway->impcert = impcert_open(&options, &why);
+    return gateway->impcert || error_set(error, "%s", why.text);
+}
+
+static bool gateway_open_watch(struct gateway *gateway, struct error *error)
+{
+    struct health_part *kafka = health_add(gateway->health, "kafka");
+    if (!kafka)
+        return error_set(error, "out of memory");
+    gateway->watch = watch_open(gateway->impcert, kafka, gateway->wake_fd, error);
+    return gateway->watch;
+}
+
+static bool gateway_listen(struct gateway *gateway, struct error *error)
+{
+    gateway->api = (struct api){.settings = gateway->settings,
+        .impcert = gateway->impcert,
+        .tokens = gateway->tokens,
+        .health = gateway->health,
+        .metrics = gateway->metrics,
+        .available = watch_available(gateway->watch)};
+    gateway_raise_descriptors(gateway);
+    gateway->server = server_open(gateway->settings, &gateway->api, gateway->wake_fd, error);
+    if (!gateway->server)
+        return false;
+    log_info("started", LOG_TEXT("version", IMPCERT_VERSION),
+        LOG_TEXT("address", server_address(gateway->server)),
+        LOG_TEXT("topic", settings_text(gateway->settings, SETTING_TOPIC)));
+    return true;
+}
+
+/* Everything is opened in the order that it depends on each other. */
+static int gateway_open(struct gateway *gateway, struct error *error)
+{
+    if (!gateway_catch_signals(gateway, error))
+        return EXIT_FAILURE;
+    gateway->health = health_new();
+    gateway->metrics = gateway_metrics_new();
+    if (!gateway->health || !gateway->metrics) {
+        error_set(error, "out of memory");
+        return EXIT_FAILURE;
+    }
+    gateway->tokens = tokens_open(gateway->settings, error);
+    if (!gateway->tokens || !gateway_open_producer(gateway, error))
+        return EXIT_USAGE;
+    return gateway_open_watch(gateway, error) && gateway_listen(gateway, error) ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static void gateway_stop(struct gateway *gateway, const char *why)
+{
+    int64_t now = clock_ns(), drain = settings_ms(gateway->settings, SETTING_DRAIN_TIMEOUT) * CLOCK_MS;
+    if (gateway->stopping_ns) {
+        /* A terminal or a wrapper may pass one wish on twice. */
+        if (now - gateway->stopping_ns < STOP_AGAIN_AFTER)
+            return;
+        log_warn("asked to stop again: leaving at once", LOG_TEXT("by", why));
+        gateway->exit_by_ns = now;
+        return;
+    }
+    gateway->stopping_ns = now;
+    gateway->exit_by_ns = now + drain;
+    gateway->api.draining = true;
+    log_info("draining", LOG_TEXT("by", why), LOG_NUMBER("timeout_ms", drain / CLOCK_MS));
+    server_drain(gateway->server);
+}
+
+static void gateway_read_signals(struct gateway *gateway)
+{
+    struct signalfd_siginfo signal;
+    while (read(gateway->signal_fd, &signal, sizeof signal) == (ssize_t)sizeof signal)
+        gateway_stop(gateway, signal.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+}
+
+static void gateway_read_wake(struct gateway *gateway)
+{
+    uint64_t count;
+    ssize_t got = read(gateway->wake_fd, &count, sizeof count);
+    (void)got;
+    if (!watch_failed(gateway->watch) || gateway->exit_code)
+        return;
+    log_error("the producer failed, the reason is above");
+    gateway->exit_code = EXIT_FAILURE;
+    gateway_stop(gateway, "a failed producer");
+}
+
+static int gateway_wait_ms(const struct gateway *gateway)
+{
+    enum { DRAINING_MS = 100 };
+    int wait_ms = server_wait_ms(gateway->server);
+    return gateway->stopping_ns && wait_ms > DRAINING_MS ? DRAINING_MS : wait_ms;
+}
+
+static bool gateway_ended(const struct gateway *gateway)
+{
+    if (!gateway->stopping_ns)
+        return false;
+    server_cut_idle(gateway->server, DRAIN_IDLE);
+    return clock_ns() >= gateway->exit_by_ns ||
+           (!server_connections(gateway->server) && !server_in_flight(gateway->server));
+}
+
+static void gateway_run(struct gateway *gateway)
+{
+    struct pollfd waits[] = {
+        {.fd = gateway->signal_fd, .events = POLLIN},
+        {.fd = gateway->wake_fd, .events = POLLIN},
+        {.fd = server_fd(gateway->server), .events = POLLIN},
+    };
+    while (!gateway_ended(gateway)) {
+        poll(waits, sizeof waits / sizeof waits[0], gateway_wait_ms(gateway));
+        gateway_read_signals(gateway);
+        gateway_read_wake(gateway);
+        tokens_turn(gateway->tokens, clock_ns());
+        server_turn(gateway->server);
+    }
+}
+
+/* The producer first: then no event is on its way, and none of its requests waits. */
+static void gateway_close(struct gateway *gateway)
+{
+    watch_close(gateway->watch);
+    impcert_close(gateway->impcert, CLOSE_MS);
+    if (gateway->server)
+        server_turn(gateway->server);
+    if (gateway->server && server_in_flight(gateway->server))
+        _exit(gateway->exit_code); /* their connections can't be closed */
+    server_close(gateway->server);
+    gateway_metrics_free(gateway->metrics);
+    tokens_close(gateway->tokens);
+    health_free(gateway->health);
+    settings_free(gateway->settings);
+    close(gateway->signal_fd);
+    close(gateway->wake_fd);
+}
+
+static void gateway_check(const struct settings *settings, struct faults *faults)
+{
+    char host[256];
+    uint16_t port;
+    producer_conf_check(settings, faults);
+    if (!settings_address(settings, SETTING_GATEWAY_LISTEN, host, &port))
+        faults_add(faults, "IMPCERT_HTTP_LISTEN", "off, expected host:port: the gateway is there to listen");
+}
+
+int main(int argc, char **argv)
+{
+    static const struct program program = {
+        .id = PROGRAM_GATEWAY,
+        .name = "impcert-gateway",
+        .summary =
+            "Takes events over HTTP, POST /certifications with {\"imp_uid\": \"...\"}, and answers 202 once\n"
+            "all in-sync replicas have the event. Runs until SIGTERM or SIGINT, then answers what it took.",
+        .check = gateway_check,
+    };
+    struct gateway gateway = {.signal_fd = -1, .wake_fd = -1, .exit_by_ns = CLOCK_NEVER};
+    gateway.settings = settings_start(&program, argc, argv, &gateway.exit_code);
+    if (!gateway.settings)
+        return gateway.exit_code;
+
+    struct error error = {""};
+    gateway.exit_code = gateway_open(&gateway, &error);
+    if (gateway.exit_code != EXIT_SUCCESS) {
+        log_error("cannot start", LOG_TEXT("error", error.text));
+    } else {
+        gateway_run(&gateway);
+        if (server_in_flight(gateway.server))
+            log_warn("left before everything was answered");
+        else
+            log_info("stopped");
+    }
+    gateway_close(&gateway);
+    return gateway.exit_code;
+}
