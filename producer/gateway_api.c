@@ -27,6 +27,15 @@ static bool api_method_is(const struct api_head *head, const char *method)
 
 /* ---- pages for those who run it ---- */
 
+static bool api_ready(const struct api *api, struct buf *page)
+{
+    if (!api->draining)
+        return health_ready(api->health, page);
+    bool written = buf_format(page, "{\"ready\": false, \"reasons\": {\"gateway\": \"draining\"}}\n");
+    (void)written; /* the status says the same */
+    return false;
+}
+
 static bool api_page_fill(const struct api *api, const char *path, const struct gateway_gauges *gauges,
     struct answer *answer, bool *filled)
 {
@@ -36,9 +45,7 @@ static bool api_page_fill(const struct api *api, const char *path, const struct 
         *filled = buf_format(&answer->body, "alive\n"); /* the loop that answers is the one that matters */
     } else if (strcmp(path, "/readyz") == 0) {
         answer->content_type = "application/json";
-        bool ready = api->draining ? !buf_format(&answer->body,
-                                         "{\"ready\": false, \"reasons\": {\"gateway\": \"draining\"}}\n")
-                                   : health_ready(api->health, &answer->body);
+        bool ready = api_ready(api, &answer->body);
         answer->status = ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
     } else if (strcmp(path, "/metrics") == 0) {
         answer->content_type = EXPOSITION_CONTENT_TYPE;
