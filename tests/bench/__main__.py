@@ -14,6 +14,7 @@ from .allocations import allocations
 from .compare import compare, workload
 from .contestants import BUILD, BY_NAME
 from .floors import floors
+from .gateway import gateway
 from .ground import Ground
 from .latency import latency
 from .measure import one_run
@@ -53,6 +54,7 @@ def parse():
     sub.add_argument("--scale", type=float, default=1, help="of the number of events")
     command("floors", run_floors, "the cheapest client for each part of the job")
     command("allocations", run_allocations, "what impcert and its libraries allocate for an event")
+    command("gateway", run_gateway, "impcert-gateway beside gateways in Go and node")
     command("scale", run_scale, "impcert with more events, partitions, events in flight and processes")
     sub = command("latency", run_latency, "from event to document, at 10, 50 and 90 %% of the highest rate")
     sub.add_argument("--peers", default="impcert", help="see compare (impcert)")
@@ -111,6 +113,13 @@ def run_allocations(_):
     with Ground() as ground:
         found = allocations(ground, say)
     save("allocations", found)
+    return 0
+
+
+def run_gateway(arguments):
+    with Ground() as ground:
+        found = gateway(ground, arguments.rounds, say)
+    save("gateway", found)
     return 0
 
 
