@@ -30,37 +30,48 @@ static bool body_is_form(const char *data, size_t size)
     return name && name < size && data[name] == '=';
 }
 
-/* One name=value, decoded in place (URL Living Standard, section 5.1). */
-static bool body_form_pair(char *pair, const char **value)
+/* Decodes %XX and + in place (URL Living Standard, section 5.1); the length, which a %00 does not end. */
+static size_t body_form_decode(char *text)
 {
+    for (char *plus = text; (plus = strchr(plus, '+'));)
+        *plus = ' ';
+    return MHD_http_unescape(text);
+}
+
+/* One name=value: whether it is an imp_uid, and which. */
+static bool body_form_pair(char *pair, const char **value, size_t *length)
+{
+    static const char wanted[] = "imp_uid";
     char *equals = strchr(pair, '=');
     if (!equals)
         return false;
     *equals = '\0';
-    for (char *plus = equals + 1; (plus = strchr(plus, '+'));)
-        *plus = ' ';
-    MHD_http_unescape(pair);
-    MHD_http_unescape(equals + 1);
+    if (body_form_decode(pair) != sizeof wanted - 1 || memcmp(pair, wanted, sizeof wanted) != 0)
+        return false;
     *value = equals + 1;
+    *length = body_form_decode(equals + 1);
     return true;
 }
 
 static bool body_read_form(char *data, char imp_uid[static EVENT_IMP_UID_SIZE], struct error *why)
 {
     const char *found = NULL, *value;
+    size_t length = 0;
     char *rest = NULL;
     for (char *pair = strtok_r(data, "&", &rest); pair; pair = strtok_r(NULL, "&", &rest)) {
-        if (!body_form_pair(pair, &value) || strcmp(pair, "imp_uid") != 0)
+        size_t decoded;
+        if (!body_form_pair(pair, &value, &decoded))
             continue;
         if (found)
             return error_set(why, "imp_uid stands twice in the form");
         found = value;
+        length = decoded;
     }
     if (!found)
         return error_set(why, "imp_uid is missing");
-    if (!event_imp_uid_check(found, strlen(found), why))
+    if (!event_imp_uid_check(found, length, why))
         return false;
-    memcpy(imp_uid, found, strlen(found) + 1);
+    memcpy(imp_uid, found, length + 1);
     return true;
 }
 
