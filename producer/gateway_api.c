@@ -4,6 +4,7 @@
 #include "common/exposition.h"
 #include "producer/gateway_body.h"
 #include "producer/gateway_cors.h"
+#include "producer/gateway_tracestate.h"
 #include "producer/traceparent.h"
 
 #include <microhttpd.h>
@@ -12,7 +13,6 @@
 #define EVENTS_PATH "/certifications"
 #define RETRY_SOON_S 1  /* the queue is full for a moment */
 #define RETRY_LATER_S 5 /* no broker answers */
-#define TRACESTATE_MOST 512
 
 static void api_unavailable(struct answer *answer, int retry_after_s, const char *detail)
 {
@@ -158,7 +158,7 @@ bool api_publish(const struct api *api, const struct api_head *head, struct buf 
         event.traceparent = head->traceparent;
         tracestate.value_size = head->tracestate ? strlen(head->tracestate) : 0;
         event.headers = &tracestate;
-        event.header_count = tracestate.value_size && tracestate.value_size <= TRACESTATE_MOST;
+        event.header_count = head->tracestate && tracestate_valid(head->tracestate, tracestate.value_size);
     }
     if (impcert_publish(api->impcert, &event, delivery, context, &error) == IMPCERT_OK)
         return true;
