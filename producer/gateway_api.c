@@ -179,3 +179,9 @@ void api_too_large(struct answer *answer)
 {
     answer_problem(answer, MHD_HTTP_CONTENT_TOO_LARGE, "body", "expected at most %d bytes", API_BODY_MOST);
 }
+
+void api_unclear_length(struct answer *answer)
+{
+    answer_problem(answer, MHD_HTTP_BAD_REQUEST, "Content-Length",
+        "expected either one header Content-Length or Transfer-Encoding: chunked");
+}

@@ -45,5 +45,7 @@ bool api_publish(const struct api *api, const struct api_head *head, struct buf 
 /* The answer to an event that has come to its end. */
 void api_finish(const char *imp_uid, enum impcert_status end, struct answer *answer);
 void api_too_large(struct answer *answer);
+/* It can't be told where the body ends. */
+void api_unclear_length(struct answer *answer);
 
 #endif

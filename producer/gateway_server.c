@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,8 +20,8 @@ enum {
     BACKLOG = 1024,
     /* Of a connection: its headers, and a piece of its body. */
     CONNECTION_MEMORY = 16 * 1024,
-    BODY_KEEP = 512,
-    /* So much of a body that is too large is still read, so that the client gets to read the answer. */
+    /* So much of a body that is not wanted is still read: the client gets to read the answer, and the
+     * connection goes on. */
     DISCARD_MOST = 1024 * 1024
 };
 
@@ -197,10 +198,48 @@ static struct gateway_gauges server_gauges(const struct server *server)
     return (struct gateway_gauges){.connections = server->connections, .in_flight = server->in_flight};
 }
 
-static bool server_body_announced_too_large(struct MHD_Connection *connection)
+/* How a request tells where its body ends. */
+struct framing {
+    unsigned headers;          /* that tell of it */
+    bool unknown;              /* Transfer-Encoding is not chunked */
+    unsigned long long length; /* announced */
+    bool expects;              /* the body comes only when it is asked for */
+};
+
+static enum MHD_Result server_on_header(
+    void *context, enum MHD_ValueKind kind, const char *name, const char *value)
 {
-    const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
-    return length && strtoull(length, NULL, 10) > API_BODY_MOST;
+    (void)kind;
+    struct framing *framing = context;
+    if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
+        framing->headers++;
+        framing->length = value ? strtoull(value, NULL, 10) : 0;
+    } else if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
+        framing->headers++;
+        framing->unknown |= !value || strcasecmp(value, "chunked") != 0;
+    } else if (strcasecmp(name, MHD_HTTP_HEADER_EXPECT) == 0) {
+        framing->expects = true;
+    }
+    return MHD_YES;
+}
+
+/* Refuses what only the server can tell of; true where the answer must not wait for the body, and the
+ * connection ends with it. */
+static bool server_refuse(struct exchange *exchange, const struct framing *framing)
+{
+    if (framing->headers > 1 || framing->unknown) {
+        /* A proxy may see another end than libmicrohttpd does, and what follows as no request (RFC 9112,
+         * section 6.3). */
+        exchange->state = EXCHANGE_REFUSED;
+        buf_reset(&exchange->answer.body, 0);
+        api_unclear_length(&exchange->answer);
+        return true;
+    }
+    if (exchange->state == EXCHANGE_READING && framing->length > API_BODY_MOST) {
+        exchange->state = EXCHANGE_REFUSED;
+        api_too_large(&exchange->answer);
+    }
+    return exchange->state == EXCHANGE_REFUSED && (framing->expects || framing->length > DISCARD_MOST);
 }
 
 static enum MHD_Result server_begin(
@@ -217,13 +256,9 @@ static enum MHD_Result server_begin(
     struct gateway_gauges gauges = server_gauges(server);
     if (!api_begin(server->api, head, &gauges, &exchange->answer))
         exchange->state = EXCHANGE_REFUSED;
-    if (!server_body_announced_too_large(connection))
-        return MHD_YES;
-    /* Answered without reading the body: the connection ends with it. */
-    buf_reset(&exchange->answer.body, 0);
-    api_too_large(&exchange->answer);
-    exchange->state = EXCHANGE_REFUSED;
-    return server_reply(exchange);
+    struct framing framing = {.headers = 0};
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, server_on_header, &framing);
+    return server_refuse(exchange, &framing) ? server_reply(exchange) : MHD_YES;
 }
 
 static enum MHD_Result server_read(struct exchange *exchange, const char *data, size_t *size)
@@ -255,8 +290,10 @@ static enum MHD_Result server_publish(struct exchange *exchange, const struct ap
     struct server *server = exchange->server;
     exchange->state = EXCHANGE_WAITING;
     exchange->published_ns = clock_ns();
-    if (!api_publish(server->api, head, &exchange->body, exchange->imp_uid, server_on_delivery, exchange,
-            &exchange->answer))
+    bool published = api_publish(server->api, head, &exchange->body, exchange->imp_uid, server_on_delivery,
+        exchange, &exchange->answer);
+    buf_wipe(&exchange->body, 0); /* it may hold more than the imp_uid */
+    if (!published)
         return server_reply(exchange);
     server->in_flight++;
     peer_move(peer_of(exchange->connection), NULL);
@@ -289,7 +326,7 @@ static void server_on_completed(
     if (!exchange)
         return;
     *slot = NULL;
-    buf_cleanup(&exchange->body);
+    buf_wipe(&exchange->body, 0);
     answer_cleanup(&exchange->answer);
     free(exchange);
 }
