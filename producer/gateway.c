@@ -160,6 +160,7 @@ static void gateway_stop(struct gateway *gateway, const char *why)
     gateway->exit_by_ns = now + drain;
     gateway->api.draining = true;
     log_info("draining", LOG_TEXT("by", why), LOG_NUMBER("timeout_ms", drain / CLOCK_MS));
+    watch_stop(gateway->watch);
     server_drain(gateway->server);
 }
 
@@ -193,7 +194,8 @@ static bool gateway_ended(const struct gateway *gateway)
 {
     if (!gateway->stopping_ns)
         return false;
-    server_cut_idle(gateway->server, DRAIN_IDLE);
+    if (clock_ns() - gateway->stopping_ns >= DRAIN_IDLE)
+        server_cut_idle(gateway->server, DRAIN_IDLE);
     return clock_ns() >= gateway->exit_by_ns ||
            (!server_connections(gateway->server) && !server_in_flight(gateway->server));
 }

@@ -7,6 +7,7 @@
 #include "common/listener.h"
 
 #include <microhttpd.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,7 +54,7 @@ struct server {
     const struct settings *settings;
     const struct api *api;
     struct MHD_Daemon *daemon;
-    int epoll_fd; /* the daemon's */
+    int epoll_fd, listen_fd; /* the daemon's */
     int wake_fd;
     int64_t request_timeout_ns, idle_timeout_ns;
     struct peer_list idle;    /* no request yet, or none after the last */
@@ -84,6 +85,13 @@ static void peer_cut(struct peer *peer)
 {
     peer_move(peer, NULL);
     shutdown(peer->fd, SHUT_RDWR);
+}
+
+/* Whether something has come that libmicrohttpd has not read yet. */
+static bool peer_has_input(const struct peer *peer)
+{
+    char byte;
+    return recv(peer->fd, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 static struct peer *peer_of(struct MHD_Connection *connection)
@@ -348,13 +356,24 @@ static void server_take_ended(struct server *server)
     }
 }
 
-static void server_cut(struct server *server, struct peer_list *list, int64_t until_ns, bool slow)
+static void server_cut_slow(struct server *server, int64_t until_ns)
 {
     struct peer *peer;
-    while ((peer = TAILQ_FIRST(list)) && peer->since_ns <= until_ns) {
+    while ((peer = TAILQ_FIRST(&server->reading)) && peer->since_ns <= until_ns) {
         peer_cut(peer);
-        if (slow)
-            gateway_metrics_too_slow(server->api->metrics);
+        gateway_metrics_too_slow(server->api->metrics);
+    }
+}
+
+/* A request that has come in the meantime is not cut off. */
+static void server_cut_idle_since(struct server *server, int64_t until_ns)
+{
+    struct peer *peer;
+    while ((peer = TAILQ_FIRST(&server->idle)) && peer->since_ns <= until_ns) {
+        if (peer_has_input(peer))
+            peer_move(peer, &server->idle);
+        else
+            peer_cut(peer);
     }
 }
 
@@ -363,8 +382,8 @@ void server_turn(struct server *server)
     server_take_ended(server);
     MHD_run(server->daemon);
     int64_t now = clock_ns();
-    server_cut(server, &server->reading, now - server->request_timeout_ns, true);
-    server_cut(server, &server->idle, now - server->idle_timeout_ns, false);
+    server_cut_slow(server, now - server->request_timeout_ns);
+    server_cut_idle_since(server, now - server->idle_timeout_ns);
 }
 
 static int64_t server_due_ns(const struct server *server)
@@ -396,14 +415,13 @@ static bool server_start(struct server *server, int fd, struct error *error)
         MHD_OPTION_NOTIFY_CONNECTION, server_on_connection, server, MHD_OPTION_NOTIFY_COMPLETED,
         server_on_completed, server, MHD_OPTION_URI_LOG_CALLBACK, server_on_request_line, server,
         MHD_OPTION_END);
-    const union MHD_DaemonInfo *info =
-        server->daemon ? MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
-    if (info) {
-        server->epoll_fd = info->epoll_fd;
-        return true;
+    if (!server->daemon) {
+        close(fd);
+        return error_set(error, "listening on %s: libmicrohttpd did not start", server->address);
     }
-    close(fd);
-    return error_set(error, "listening on %s: libmicrohttpd did not start", server->address);
+    server->listen_fd = fd;
+    server->epoll_fd = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    return true;
 }
 
 struct server *server_open(
@@ -452,17 +470,31 @@ int server_fd(const struct server *server)
     return server->epoll_fd;
 }
 
+/* To their clients the connections that wait to be accepted are open, and a request may have been sent. */
+static void server_take_waiting(struct server *server)
+{
+    enum { TURNS_MOST = BACKLOG }; /* libmicrohttpd accepts about ten in a turn */
+    size_t most = (size_t)settings_number(server->settings, SETTING_CONNECTIONS);
+    struct pollfd listening = {.fd = server->listen_fd, .events = POLLIN};
+    for (int i = 0; i < TURNS_MOST && server->connections < most; i++) {
+        if (poll(&listening, 1, 0) <= 0)
+            return;
+        server_turn(server);
+    }
+}
+
 void server_drain(struct server *server)
 {
-    server->draining = true;
+    server_take_waiting(server);
     int fd = MHD_quiesce_daemon(server->daemon);
     if (fd >= 0)
         close(fd);
+    server->draining = true; /* whoever is told that the connection ends can't open another here */
 }
 
 void server_cut_idle(struct server *server, int64_t idle_ns)
 {
-    server_cut(server, &server->idle, clock_ns() - idle_ns, false);
+    server_cut_idle_since(server, clock_ns() - idle_ns);
 }
 
 size_t server_connections(const struct server *server)

@@ -67,12 +67,17 @@ struct watch *watch_open(
     return NULL;
 }
 
+void watch_stop(struct watch *watch)
+{
+    chan_close(watch->stop);
+}
+
 void watch_close(struct watch *watch)
 {
     if (!watch)
         return;
     if (watch->started) {
-        chan_close(watch->stop);
+        watch_stop(watch);
         pthread_join(watch->thread, NULL);
     }
     chan_free(watch->stop);

@@ -15,6 +15,8 @@ struct watch;
  * with the reason. Thread: main. */
 struct watch *watch_open(
     struct impcert *impcert, struct health_part *health, int wake_fd, struct error *error);
+/* Nothing more is asked, so that watch_close need not wait long. Thread: main. */
+void watch_stop(struct watch *watch);
 /* Waits for the thread. NULL is fine. Thread: main. */
 void watch_close(struct watch *watch);
 
