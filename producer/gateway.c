@@ -63,17 +63,23 @@ static bool gateway_catch_signals(struct gateway *gateway, struct error *error)
            error_set(error, "no file descriptor: %s", strerror(errno));
 }
 
-static void gateway_raise_descriptors(const struct gateway *gateway)
+/* How many connections there may be: clients must not take the descriptors that Kafka needs. */
+static size_t gateway_connections_most(const struct gateway *gateway)
 {
     struct rlimit limit;
-    rlim_t need = (rlim_t)settings_number(gateway->settings, SETTING_CONNECTIONS) + OTHER_DESCRIPTORS;
+    size_t wanted = (size_t)settings_number(gateway->settings, SETTING_CONNECTIONS);
+    rlim_t need = wanted + OTHER_DESCRIPTORS;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
-        return;
+        return wanted;
     limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < need)
-        log_warn("the limit of open files is lower than IMPCERT_CONNECTIONS may need",
-            LOG_NUMBER("limit", (int64_t)limit.rlim_cur), LOG_NUMBER("needed", (int64_t)need));
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
+        return wanted;
+    rlim_t most =
+        limit.rlim_cur > 2 * OTHER_DESCRIPTORS ? limit.rlim_cur - OTHER_DESCRIPTORS : limit.rlim_cur / 2;
+    log_warn("the limit of open files allows fewer connections than IMPCERT_CONNECTIONS",
+        LOG_NUMBER("limit", (int64_t)limit.rlim_cur), LOG_NUMBER("connections", (int64_t)most));
+    return most;
 }
 
 /* A failed connection is told by readiness, and again and again here. */
@@ -118,8 +124,8 @@ static bool gateway_listen(struct gateway *gateway, struct error *error)
         .health = gateway->health,
         .metrics = gateway->metrics,
         .available = watch_available(gateway->watch)};
-    gateway_raise_descriptors(gateway);
-    gateway->server = server_open(gateway->settings, &gateway->api, gateway->wake_fd, error);
+    gateway->server = server_open(
+        gateway->settings, &gateway->api, gateway_connections_most(gateway), gateway->wake_fd, error);
     if (!gateway->server)
         return false;
     log_info("started", LOG_TEXT("version", IMPCERT_VERSION),

@@ -59,7 +59,7 @@ struct server {
     int64_t request_timeout_ns, idle_timeout_ns;
     struct peer_list idle;    /* no request yet, or none after the last */
     struct peer_list reading; /* a request has begun */
-    size_t connections, in_flight;
+    size_t connections, connections_most, in_flight;
     bool draining;
     struct chan *ended;    /* exchanges; the producer's thread gives */
     _Atomic bool signaled; /* wake_fd is, for what the chan holds */
@@ -409,7 +409,7 @@ static bool server_start(struct server *server, int fd, struct error *error)
     unsigned idle_s = (unsigned)(server->idle_timeout_ns / CLOCK_S) + 1;
     server->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
         server_on_request, server, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)settings_number(server->settings, SETTING_CONNECTIONS), MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        (unsigned)server->connections_most, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
         (unsigned)settings_number(server->settings, SETTING_CLIENT_CONNECTIONS),
         MHD_OPTION_CONNECTION_TIMEOUT, idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
         MHD_OPTION_NOTIFY_CONNECTION, server_on_connection, server, MHD_OPTION_NOTIFY_COMPLETED,
@@ -424,8 +424,8 @@ static bool server_start(struct server *server, int fd, struct error *error)
     return true;
 }
 
-struct server *server_open(
-    const struct settings *settings, const struct api *api, int wake_fd, struct error *error)
+struct server *server_open(const struct settings *settings, const struct api *api, size_t connections_most,
+    int wake_fd, struct error *error)
 {
     char host[256];
     uint16_t port = 0;
@@ -439,6 +439,7 @@ struct server *server_open(
     TAILQ_INIT(&server->reading);
     server->settings = settings;
     server->api = api;
+    server->connections_most = connections_most;
     server->wake_fd = wake_fd;
     server->request_timeout_ns = settings_ms(settings, SETTING_REQUEST_TIMEOUT) * CLOCK_MS;
     server->idle_timeout_ns = settings_ms(settings, SETTING_IDLE_TIMEOUT) * CLOCK_MS;
@@ -474,9 +475,8 @@ int server_fd(const struct server *server)
 static void server_take_waiting(struct server *server)
 {
     enum { TURNS_MOST = BACKLOG }; /* libmicrohttpd accepts about ten in a turn */
-    size_t most = (size_t)settings_number(server->settings, SETTING_CONNECTIONS);
     struct pollfd listening = {.fd = server->listen_fd, .events = POLLIN};
-    for (int i = 0; i < TURNS_MOST && server->connections < most; i++) {
+    for (int i = 0; i < TURNS_MOST && server->connections < server->connections_most; i++) {
         if (poll(&listening, 1, 0) <= 0)
             return;
         server_turn(server);

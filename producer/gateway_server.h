@@ -12,10 +12,11 @@
  * and those that wait for Kafka. Thread: loop, but where it says otherwise. */
 struct server;
 
-/* Everything is borrowed for its life. wake_fd, an eventfd, is signalled when an event has come to its end.
- * NULL with the reason when the address can't be listened on. */
-struct server *server_open(
-    const struct settings *settings, const struct api *api, int wake_fd, struct error *error);
+/* Everything is borrowed for its life. There are at most connections_most connections. wake_fd, an eventfd,
+ * is signalled when an event has come to its end. NULL with the reason when the address can't be listened on.
+ */
+struct server *server_open(const struct settings *settings, const struct api *api, size_t connections_most,
+    int wake_fd, struct error *error);
 /* No event may be on its way any more. Cuts all connections. NULL is fine. */
 void server_close(struct server *server);
 
