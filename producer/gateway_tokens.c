@@ -12,7 +12,7 @@
 
 #define TOKENS_MOST 1000
 #define TOKENS_TEXT_SIZE 65537 /* what a file of a setting may hold, and NUL */
-#define TOKENS_REREAD (5 * CLOCK_S)
+#define TOKENS_REREAD (2 * CLOCK_S)
 
 enum { DIGEST_SIZE = 32 };
 
