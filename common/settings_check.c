@@ -336,11 +336,23 @@ static bool check_url(const struct setting_row *row, const char *text, struct er
     return true;
 }
 
-/* scheme://host[:port], as a browser writes it in the header Origin (RFC 6454, section 7). */
+/* scheme://host[:port] */
 static bool is_origin(const char *entry, size_t length)
 {
     size_t scheme = strncmp(entry, "https://", 8) == 0 ? 8 : strncmp(entry, "http://", 7) == 0 ? 7 : 0;
     return scheme && length > scheme && is_authority(entry + scheme, length - scheme);
+}
+
+/* The header Origin (RFC 6454, section 7) is compared byte by byte: another writing of it would never match.
+ */
+static bool is_browsers_origin(const char *entry, size_t length)
+{
+    const char *port = entry[4] == 's' ? ":443" : ":80";
+    size_t digits = strlen(port);
+    for (size_t i = 0; i < length; i++)
+        if (entry[i] >= 'A' && entry[i] <= 'Z')
+            return false;
+    return length < digits || memcmp(entry + length - digits, port, digits) != 0;
 }
 
 static bool check_origins(const char *text, struct error *why)
@@ -350,10 +362,15 @@ static bool check_origins(const char *text, struct error *why)
     if (strcmp(text, "*") == 0)
         return true;
     while ((entry = next_entry(&rest, &length))) {
-        if (is_origin(entry, length))
+        bool origin = is_origin(entry, length);
+        if (origin && is_browsers_origin(entry, length))
             continue;
         char shown[SHOWN_SIZE];
         utf8_escape(entry, length, shown, sizeof shown);
+        if (origin)
+            return error_set(why,
+                "\"%s\" never comes, expected it as browsers write it: lower-case, without the usual port",
+                shown);
         return error_set(why,
             "\"%s\" is no origin, expected * or a list such as https://shop.example,https://m.shop.example",
             shown);

@@ -24,6 +24,9 @@ static const struct program worker = {.id = PROGRAM_WORKER, .name = "impcert-wor
 static const struct program publisher = {
     .id = PROGRAM_PUBLISH, .name = "impcert-publish", .summary = "Publishes.", .operands = "[IMP_UID]..."};
 
+static const struct program gateway = {
+    .id = PROGRAM_GATEWAY, .name = "impcert-gateway", .summary = "Takes events."};
+
 /* What settings_start returned and printed. */
 struct outcome {
     struct settings *settings;
@@ -168,6 +171,37 @@ static const struct {
     {SETTING_HTTP_LISTEN, "::1:9464", -1, "host:port"},
     {SETTING_HTTP_LISTEN, "[::1:9464", -1, "host:port"},
     {SETTING_HTTP_LISTEN, "a b:1", -1, "host:port"},
+    {SETTING_GATEWAY_LISTEN, "0.0.0.0:80", 0, NULL},
+    {SETTING_GATEWAY_LISTEN, "0.0.0.0", -1, "host:port"},
+    {SETTING_GATEWAY_IN_FLIGHT, "1000000", 1000000, NULL},
+    {SETTING_GATEWAY_IN_FLIGHT, "0", -1, "from 1 to 1000000"},
+    {SETTING_PUBLISH_TIMEOUT, "10ms", 10, NULL},
+    {SETTING_PUBLISH_TIMEOUT, "9ms", -1, "expected 10ms to 10m"},
+    {SETTING_CONNECTIONS, "0", -1, "from 1 to 1000000"},
+    {SETTING_CLIENT_CONNECTIONS, "0", 0, NULL},
+    {SETTING_REQUEST_TIMEOUT, "1s", 1000, NULL},
+    {SETTING_IDLE_TIMEOUT, "999ms", -1, "expected 1s to 1h"},
+    {SETTING_CORS_ORIGINS, "*", 0, NULL},
+    {SETTING_CORS_ORIGINS, "https://shop.example", 0, NULL},
+    {SETTING_CORS_ORIGINS, "https://shop.example, http://localhost:3000 ,https://[::1]:8443", 0, NULL},
+    {SETTING_CORS_ORIGINS, "*,https://shop.example", -1, "\"*\" is no origin"},
+    {SETTING_CORS_ORIGINS, "https://shop.example,", -1, "\"\" is no origin"},
+    {SETTING_CORS_ORIGINS, "https://shop.example/", -1, "is no origin"},
+    {SETTING_CORS_ORIGINS, "https://", -1, "is no origin"},
+    {SETTING_CORS_ORIGINS, "shop.example", -1, "is no origin"},
+    {SETTING_CORS_ORIGINS, "https://*.shop.example", -1, "is no origin"},
+    {SETTING_CORS_ORIGINS, "https://user@shop.example", -1, "is no origin"},
+    {SETTING_CORS_ORIGINS, "null", -1, "is no origin"},
+    {SETTING_CORS_ORIGINS, "https://Shop.example", -1, "as browsers write it"},
+    {SETTING_CORS_ORIGINS, "https://shop.example:443", -1, "as browsers write it"},
+    {SETTING_CORS_ORIGINS, "http://shop.example:80", -1, "as browsers write it"},
+    {SETTING_CORS_ORIGINS, "http://shop.example:443,https://shop.example:8443", 0, NULL},
+    {SETTING_BEARER_TOKENS, "0123456789abcdef", 0, NULL},
+    {SETTING_BEARER_TOKENS, "  0123456789-._~+/==,\tABCDEFGHIJKLMNOP\r\n", 0, NULL},
+    {SETTING_BEARER_TOKENS, "hidden", -1, "token 1 (not shown) has 6 characters"},
+    {SETTING_BEARER_TOKENS, "0123456789abcdef hidden", -1, "token 2 (not shown) has 6 characters"},
+    {SETTING_BEARER_TOKENS, "hidden-hidden-hidden\"", -1, "token 1 (not shown) has a character other than"},
+    {SETTING_BEARER_TOKENS, " ,\n", -1, "holds no token"},
     {SETTING_KAFKA_BROKERS, "a", 0, NULL},
     {SETTING_KAFKA_BROKERS, "a:1, SASL_SSL://b:2 ,[::1]:9092", 0, NULL},
     {SETTING_KAFKA_BROKERS, "a:1,", -1, "\"\""},
@@ -259,6 +293,36 @@ static void settings_have_the_defaults_of_the_table(void **state)
     assert_string_equal(host, "127.0.0.1");
     assert_int_equal(port, 9464);
     assert_string_equal(settings_text(settings, SETTING_LOG_FORMAT), "json");
+    settings_free(outcome.settings);
+}
+
+static void settings_of_the_gateway_have_their_own_meaning(void **state)
+{
+    (void)state;
+    struct outcome outcome;
+    char host[256];
+    uint16_t port;
+    unsetenv("IAMPORT_KEY"); /* it needs none of what only the worker does */
+    unsetenv("IAMPORT_SECRET");
+    unsetenv("MONGODB_URI");
+    setenv("IMPCERT_BEARER_TOKENS", "hidden-token-0123", 1);
+    start(&outcome, &gateway, NULL);
+    assert_non_null(outcome.settings);
+    const struct settings *settings = outcome.settings;
+    assert_true(settings_address(settings, SETTING_GATEWAY_LISTEN, host, &port));
+    assert_int_equal(port, 8080);
+    assert_int_equal(settings_number(settings, SETTING_GATEWAY_IN_FLIGHT), 10000);
+    assert_int_equal(settings_ms(settings, SETTING_PUBLISH_TIMEOUT), 5000);
+    assert_int_equal(settings_number(settings, SETTING_CONNECTIONS), 20000);
+    assert_null(settings_text(settings, SETTING_CORS_ORIGINS));
+    settings_free(outcome.settings);
+    start(&outcome, &gateway, (const char *[]){"--print-config", NULL});
+    must_say(outcome.out, "IMPCERT_BEARER_TOKENS");
+    must_not_say(outcome.out, "hidden");
+    setenv("IMPCERT_HTTP_LISTEN", "127.0.0.1:7000", 1);
+    start(&outcome, &gateway, NULL);
+    assert_true(settings_address(outcome.settings, SETTING_GATEWAY_LISTEN, host, &port));
+    assert_int_equal(port, 7000);
     settings_free(outcome.settings);
 }
 
@@ -490,19 +554,27 @@ static void settings_print_config_masks_secrets_and_tells_origins(void **state)
     must_not_say(outcome.out, "pass-word");
 }
 
+static void help_must_name_its_settings(const struct program *program, struct outcome *outcome)
+{
+    start(outcome, program, (const char *const[]){"--help", NULL});
+    assert_int_equal(outcome->exit_code, 0);
+    for (int setting = 0; setting < SETTING_COUNT; setting++)
+        if (settings_table[setting].programs & program->id)
+            must_say(outcome->out, settings_table[setting].name);
+    for (const char *line = outcome->out; *line; line += strcspn(line, "\n") + 1)
+        if (strcspn(line, "\n") > 100)
+            fail_msg("too wide: %.*s", (int)strcspn(line, "\n"), line);
+}
+
 static void settings_help_names_all_settings_within_100_columns(void **state)
 {
     (void)state;
     struct outcome outcome;
     clearenv();
-    start(&outcome, &worker, (const char *const[]){"--help", NULL});
-    assert_int_equal(outcome.exit_code, 0);
-    for (int setting = 0; setting < SETTING_COUNT; setting++)
-        must_say(outcome.out, settings_table[setting].name);
+    help_must_name_its_settings(&gateway, &outcome);
+    must_not_say(outcome.out, "MONGODB_URI");
+    help_must_name_its_settings(&worker, &outcome);
     must_say(outcome.out, "[<topic>.dlq]");
-    for (const char *line = outcome.out; *line; line += strcspn(line, "\n") + 1)
-        if (strcspn(line, "\n") > 100)
-            fail_msg("too wide: %.*s", (int)strcspn(line, "\n"), line);
     start(&outcome, &publisher, (const char *const[]){"-h", NULL});
     must_say(outcome.out, "Usage: impcert-publish [OPTION]... [IMP_UID]...");
     must_not_say(outcome.out, "MONGODB_URI");
@@ -699,6 +771,7 @@ int main(void)
         SETTINGS_TEST(settings_check_takes_only_values_of_the_type),
         SETTINGS_TEST(settings_topics_have_at_most_249_characters),
         SETTINGS_TEST(settings_have_the_defaults_of_the_table),
+        SETTINGS_TEST(settings_of_the_gateway_have_their_own_meaning),
         SETTINGS_TEST(settings_take_values_from_the_environment),
         SETTINGS_TEST(settings_take_values_from_files_and_read_them_again),
         SETTINGS_TEST(settings_say_every_fault_in_one_message),
