@@ -8,6 +8,7 @@ static const struct kafka_property producer_defaults[] = {{"compression.codec", 
     {"batch.num.messages", "1000"}, {"linger.ms", "1"}, {"message.timeout.ms", "30000"},
     {"queue.buffering.max.messages", "100000"}, {"queue.buffering.max.kbytes", "65536"},
     {"topic.metadata.propagation.max.ms", "5000"},
+    {"reconnect.backoff.max.ms", "1000"}, /* a broker that is back is used at once: callers wait */
     {"partitioner", "murmur2_random"}, /* as Java clients do: one imp_uid, one partition, whoever publishes */
     {NULL, NULL}};
 
