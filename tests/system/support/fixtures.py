@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from stack import Keeper, Stack
+from support.gateway import Gateway
 from support.names import Names
 from support.program import run_program
 from support.simulator import KEY_PAIR, Simulator
@@ -79,6 +80,27 @@ def worker(request, keeper, programs, names):
         }
         all_settings = names.settings() | KEY_PAIR | url | own | keeper.environment() | settings
         started.append(Worker(all_settings, wrapper))
+        programs.append(started[-1])
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.exit_code is None:
+            assert one.stop() == 0, f"{one} did not end in order:\n{one.log_tail()}"
+
+
+@pytest.fixture
+def gateway(keeper, programs, names):
+    """gateway(IMPCERT_IN_FLIGHT=1, ...) starts a gateway on the test's topic; None as a value takes a setting away.
+
+    One that the test left running gets SIGTERM and must then end with 0.
+    """
+    started = []
+
+    def start(wrapper=(), **settings):
+        own = {"IMPCERT_HTTP_LISTEN": "127.0.0.1:0", "IMPCERT_LOG_FORMAT": "json"}
+        all_settings = names.publish_settings() | own | keeper.environment() | settings
+        started.append(Gateway(all_settings, wrapper))
         programs.append(started[-1])
         return started[-1]
 
