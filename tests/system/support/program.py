@@ -44,12 +44,12 @@ def run_program(name, *arguments, settings=None, stdin="", deadline=60):
 class Program:
     """A program that runs until it is stopped. Its output lines are read by threads as they come."""
 
-    def __init__(self, name, *arguments, settings=None, wrapper=()):
-        """wrapper: a command that runs the program, such as valgrind."""
+    def __init__(self, name, *arguments, settings=None, wrapper=(), command=None):
+        """wrapper: a command that runs the program, such as valgrind; command: one that is no program of ours."""
         self.name = name
         self.stdout, self.stderr = [], []
         self._process = subprocess.Popen(
-            [*wrapper, binary(name), *arguments],
+            [*wrapper, *(command or [binary(name)]), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
