@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 import demo_screen as screen
-from demo_parts import BIN, ROOT, Events, Failure, Program, Simulator, Worker, end_worker
+from demo_parts import BIN, ROOT, Events, Failure, Gateway, Program, Shop, Simulator, Worker, end
 from stack import Stack, StackError, wait_for
 from support.flow import Letter, expected_document
 
@@ -123,7 +123,8 @@ class Demo:
     def __init__(self, options):
         self.options = options
         self.stack = Stack()
-        self.worker = self.simulator = self.cpu_before = self.started = self.stored = self.seconds = None
+        self.worker = self.simulator = self.gateway = self.shop = None
+        self.cpu_before = self.started = self.stored = self.seconds = None
         if options.iamport:
             self.imp_uids, self.invalid = list(dict.fromkeys(options.imp_uids)), []
         else:
@@ -133,7 +134,7 @@ class Demo:
 
     def run(self):
         print(screen.bold("impcert demo"))
-        build()
+        build(["impcert-gateway"] if self.options.keep else [])
         kept = False
         try:
             self.start()
@@ -164,6 +165,10 @@ class Demo:
                 settings = self.simulator.settings()
             self.worker = Worker(self.stack, settings)
             self.worker.wait_until_ready()
+            if self.options.keep:
+                self.shop = Shop(self.stack)
+                self.gateway = Gateway(self.stack, self.shop.origin)
+                self.gateway.wait_until_ready()
             simulator = [f"simulator {address(self.simulator.url)}"] if self.simulator else []
             servers = [f"Kafka {self.stack.kafka.brokers}", f"MongoDB {self.stack.mongodb.address}"]
             words.append(", ".join([*servers, *simulator]))
@@ -283,14 +288,18 @@ class Demo:
         (self.stack.directory / KEPT).touch()
         brokers, port = self.stack.kafka.brokers, self.stack.mongodb.ports[0]
         find = f"print(pymongo.MongoClient(port={port}).impcert.certifications.find_one())"
+        post = "-H 'Content-Type: application/json' -d '{\"imp_uid\": \"imp_2\"}'"
         rows = [
+            ("page", self.shop.page(self.gateway)),
+            ("post", f"curl {self.gateway.url}/certifications \\\n              {post}"),
             ("publish", f"IMPCERT_KAFKA_BROKERS={brokers} {BIN.relative_to(ROOT)}/impcert-publish imp_1"),
             ("events", f"kcat -b {brokers} -Ceq -t {TOPIC}"),
             ("DLQ", f"kcat -b {brokers} -Ceq -t {DLQ} -f '%k %s\\n  %h\\n'"),
             ("MongoDB", f"mongosh '{self.stack.mongodb.uri}'"),
             ("document", f"$(tests/stack/venv)/bin/python -c \\\n              'import pymongo; {find}'"),
             ("worker", f"curl {self.worker.url}/metrics    curl {self.worker.url}/readyz"),
-            ("log", f"tail -f {self.worker.log}"),
+            ("gateway", f"curl {self.gateway.url}/metrics    curl {self.gateway.url}/readyz"),
+            ("logs", f"tail -f {self.stack.directory}/impcert-{{worker,gateway}}.log"),
             ("stop it", "deploy/local/demo --stop"),
         ]
         if self.simulator:
@@ -300,11 +309,11 @@ class Demo:
             print(f"  {name:9} {command}")
 
 
-def build():
+def build(more=()):
     """A release build of what the demo runs; quiet unless it fails."""
     log = ROOT / "build/demo.log"
     log.parent.mkdir(exist_ok=True)
-    programs = ("impcert-worker", "impcert-publish", "impcert-simulator")
+    programs = ("impcert-worker", "impcert-publish", "impcert-simulator", *more)
     commands = (
         ["cmake", "--preset", "release", "-DBUILD_TESTING=ON"],
         ["cmake", "--build", "--preset", "release", "--target", *programs],
@@ -369,7 +378,8 @@ def stop_kept():
     marked = Path(tempfile.gettempdir()).glob(f"impcert-stack.*/{KEPT}")
     kept = [path.parent for path in marked if path.stat().st_uid == os.getuid()]
     for directory in kept:
-        end_worker(directory)
+        for name in ("impcert-gateway", "impcert-worker"):
+            end(directory, name)
         Stack.find(directory).stop()
         print(f"stopped the demo of {directory}")
     if not kept:

@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 from stack import StackError, marks, wait_for
@@ -14,6 +15,7 @@ from support.program import clean_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = ROOT / "build/release/bin"
+EXAMPLES = ROOT / "producer/examples"
 
 RETRY_DELAYS = "2s"  # nobody wants to wait for an hour here
 EACH = 5  # bad events of a kind
@@ -50,14 +52,14 @@ class Failure(Exception):
 
 
 class Program:
-    """A program of ours that runs until it is stopped or the stack ends. Its output is in a file."""
+    """A program that runs until it is stopped or the stack ends: one of ours, or `command`. Its output is in a file."""
 
-    def __init__(self, stack, name, *arguments, settings=None, stdin=subprocess.DEVNULL):
+    def __init__(self, stack, name, *arguments, command=None, settings=None, stdin=subprocess.DEVNULL):
         self.name, self.log = name, stack.directory / f"{name}.log"
         environment = stack.child_environment() | marks.environment(stack.directory, name)
         with open(self.log, "wb") as log:
             self._process = subprocess.Popen(
-                [BIN / name, *arguments],
+                [*(command or [BIN / name]), *arguments],
                 stdin=stdin,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -121,15 +123,13 @@ class Simulator(Program):
         return json.loads(fetch(f"{self.url}/_control/certifications", "POST", imp_uids, deadline=60)[1])
 
 
-class Worker(Program):
-    def __init__(self, stack, settings):
-        own = {
-            "IMPCERT_HTTP_LISTEN": "127.0.0.1:0",
-            "IMPCERT_LOG_FORMAT": "json",
-            "IMPCERT_RETRY_DELAYS": RETRY_DELAYS,
-        }
-        super().__init__(stack, "impcert-worker", settings=own | settings)
-        self.url = "http://" + self.find("address", _listening)
+class Service(Program):
+    """One of ours that listens, on a port of its choice, and tells it in a line of its log."""
+
+    def __init__(self, stack, name, settings, tells):
+        own = {"IMPCERT_HTTP_LISTEN": "127.0.0.1:0", "IMPCERT_LOG_FORMAT": "json"}
+        super().__init__(stack, name, settings=own | settings)
+        self.url = "http://" + self.find("address", lambda line: _address(line, tells))
 
     def wait_until_ready(self, deadline=30):
         page = None
@@ -143,7 +143,13 @@ class Worker(Program):
         try:
             wait_for(ready, deadline, "readiness", error=Failure)
         except Failure:
-            raise Failure(f"the worker is not ready after {deadline} s:\n  {page.strip()}") from None
+            raise Failure(f"{self.name} is not ready after {deadline} s:\n  {page.strip()}") from None
+
+
+class Worker(Service):
+    def __init__(self, stack, settings):
+        own = {"IMPCERT_RETRY_DELAYS": RETRY_DELAYS}
+        super().__init__(stack, "impcert-worker", own | settings, tells="endpoint listening")
 
     def metric(self, *names):
         """The values of metrics, each added up over its labels."""
@@ -162,14 +168,31 @@ class Worker(Program):
         return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
 
 
-def _listening(line):
+class Shop(Program):
+    """What stands for the shop: its page, on an origin of its own."""
+
+    def __init__(self, stack):
+        serve = ["-u", "-m", "http.server", "--bind", "127.0.0.1", "--directory", EXAMPLES, "0"]
+        super().__init__(stack, "shop", *serve, command=[sys.executable])
+        self.origin = self.find("address", lambda line: line.partition("(")[2].partition("/)")[0])
+
+    def page(self, gateway):
+        return f"{self.origin}/shop.html?gateway={gateway.url}"
+
+
+class Gateway(Service):
+    """The gateway, for pages of one origin."""
+
+    def __init__(self, stack, origin):
+        super().__init__(stack, "impcert-gateway", {"IMPCERT_CORS_ORIGINS": origin}, tells="started")
+
+
+def _address(line, message):
     entry = json.loads(line) if line.startswith("{") else {}
-    return entry.get("address") if entry.get("message") == "endpoint listening" else None
+    return entry.get("address") if entry.get("message") == message else None
 
 
-def end_worker(directory, deadline=30):
-    """SIGTERM to the worker of a demo that another process started."""
-    marks.send(marks.find(directory, "impcert-worker"), signal.SIGTERM)
-    wait_for(
-        lambda: not marks.find(directory, "impcert-worker"), deadline, "end of the worker", error=StackError
-    )
+def end(directory, name, deadline=30):
+    """SIGTERM to a program of a demo that another process started."""
+    marks.send(marks.find(directory, name), signal.SIGTERM)
+    wait_for(lambda: not marks.find(directory, name), deadline, f"end of {name}", error=StackError)

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import urllib.request
 import uuid
 
 import pytest
@@ -82,17 +83,43 @@ def test_the_demo_shows_what_became_of_every_event(demo):
     assert not demo.left()
 
 
+def told(output, name):
+    """The command that a demo left running tells under this name; it may take two lines."""
+    left = output.partition("\nLeft running")[2]
+    [command] = re.findall(rf"^  {name} +(.*(?:(?<=\\)\n.*)?)$", left, re.M)
+    return command
+
+
 def test_keep_leaves_everything_running_until_stop(demo):
     kept = demo.run("--events", "100", "--keep")
     assert kept.returncode == 0, kept.stdout + kept.stderr
-    for path in ("metrics", "readyz", "_control/counters"):
-        [url] = re.findall(rf"curl (http://\S+/{path})", kept.stdout)
-        assert fetch(url)[0] == 200
+    for path, count in (("metrics", 2), ("readyz", 2), ("_control/counters", 1)):
+        urls = re.findall(rf"curl (http://\S+/{path})", kept.stdout)
+        assert len(set(urls)) == count
+        assert {fetch(url)[0] for url in urls} == {200}
+    for command in ("post", "publish", "events"):
+        done = subprocess.run(
+            ["bash", "-c", told(kept.stdout, command)], cwd=ROOT, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+    assert {'{"imp_uid": "imp_1"}', '{"imp_uid": "imp_2"}'} <= set(done.stdout.splitlines())
+    assert_page_may_post(told(kept.stdout, "page"))
     stopped = demo.run("--stop")
     assert stopped.returncode == 0, stopped.stderr
     assert "stopped" in stopped.stdout
     assert not demo.left()
     assert "no demo" in demo.run("--stop").stdout
+
+
+def assert_page_may_post(page):
+    """The page is there, and a browser that shows it lets it post to the gateway."""
+    origin, gateway = re.fullmatch(r"(http://[^/]+)/shop\.html\?gateway=(http://\S+)", page).groups()
+    status, text = fetch(page)
+    assert status == 200 and "<title>" in text
+    asks = {"Origin": origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    preflight = urllib.request.Request(f"{gateway}/certifications", method="OPTIONS", headers=asks)
+    with urllib.request.urlopen(preflight, timeout=10) as answer:
+        assert answer.headers["Access-Control-Allow-Origin"] == origin
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
