@@ -1,4 +1,4 @@
-/* Everything wrong with the settings of a program. Main thread, before any other. */
+/* Everything wrong with the settings of a program. Whoever reads them. */
 #include "common/faults.h"
 
 #include <stdarg.h>

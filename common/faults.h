@@ -4,7 +4,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* Everything wrong with the settings, a line each, so that all of it can be told at once. Thread: main. */
+/* Everything wrong with the settings, a line each, so that all of it can be told at once. Thread: the
+ * owner's. */
 struct faults {
     FILE *out; /* a memory stream over text; NULL where memory ran out at once */
     char *text;

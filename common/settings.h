@@ -108,8 +108,8 @@ struct setting_given {
 };
 
 /* For a library: no command line, no output, no log. given comes first, then, if environment, the
- * environment. Borrowed: program for the settings' life, given for the call. NULL with what is wrong in
- * faults. Thread: any that may read the environment. */
+ * environment. Borrowed: program for the settings' life, given for the call. NULL where faults
+ * has any, of before or with what is wrong here. Thread: any that may read the environment. */
 struct settings *settings_open(const struct program *program, const struct setting_given *given,
     bool environment, struct faults *faults);
 

@@ -707,6 +707,101 @@ static void settings_of_a_task_are_read_instead_of_the_programs(void **state)
     must_say(outcome.out, "IMPCERT_KAFKA_BROKERS");
 }
 
+/* ---- settings of a library ---- */
+
+static const struct program library = {.id = PROGRAM_LIBRARY, .name = "libimpcert"};
+
+/* What settings_open says where it refuses. */
+static void open_must_say(const struct setting_given *given, bool environment, const char *const parts[])
+{
+    struct faults faults;
+    faults_init(&faults);
+    assert_null(settings_open(&library, given, environment, &faults));
+    fflush(faults.out);
+    unsigned count = 0;
+    for (; parts[count]; count++)
+        must_say(faults.text, parts[count]);
+    assert_int_equal(faults.count, count);
+    faults_cleanup(&faults);
+}
+
+static struct settings *open_given(const struct setting_given *given, bool environment)
+{
+    struct faults faults;
+    faults_init(&faults);
+    struct settings *settings = settings_open(&library, given, environment, &faults);
+    fflush(faults.out);
+    if (!settings)
+        fail_msg("%s", faults.text);
+    assert_int_equal(faults.count, 0);
+    faults_cleanup(&faults);
+    return settings;
+}
+
+static void settings_given_come_before_the_environment(void **state)
+{
+    (void)state;
+    const struct setting_given given[] = {
+        {"IMPCERT_KAFKA_BROKERS", "given:9092"}, {"IMPCERT_TOPIC", NULL}, {NULL, NULL}};
+    setenv("IMPCERT_TOPIC", "of-the-environment", 1);
+    struct settings *settings = open_given(given, true);
+    assert_string_equal(settings_text(settings, SETTING_KAFKA_BROKERS), "given:9092");
+    assert_string_equal(settings_text(settings, SETTING_TOPIC), "of-the-environment");
+    assert_string_equal(settings_program(settings), "libimpcert");
+    settings_free(settings);
+    /* Also before a file, and without being given twice. */
+    unsetenv("IMPCERT_KAFKA_BROKERS");
+    setenv("IMPCERT_KAFKA_BROKERS_FILE", "/nowhere", 1);
+    settings = open_given(given, true);
+    assert_string_equal(settings_text(settings, SETTING_KAFKA_BROKERS), "given:9092");
+    settings_free(settings);
+    unsetenv("IMPCERT_TOPIC");
+    setenv("IMPCERT_TOPIC_FILE", write_file("topic", "of-a-file\n"), 1);
+    settings = open_given(given, true);
+    assert_string_equal(settings_text(settings, SETTING_TOPIC), "of-a-file");
+    settings_free(settings);
+    setenv("IMPCERT_KAFKA_BROKERS_FILE", write_file("brokers", "filed:9092"), 1);
+    settings = open_given(NULL, true);
+    assert_string_equal(settings_text(settings, SETTING_KAFKA_BROKERS), "filed:9092");
+    settings_free(settings);
+}
+
+static void settings_may_leave_the_environment_alone(void **state)
+{
+    (void)state;
+    const struct setting_given given[] = {{"IMPCERT_KAFKA_BROKERS", "given:9092"}, {NULL, NULL}};
+    setenv("IMPCERT_TOPIC", "of-the-environment", 1);
+    setenv("IMPCERT_KAFKA_CONFIG_FILE", "/nowhere", 1);
+    setenv("IMPCERT_TOPCI", "x", 1);
+    setenv("KAFKA_BROKERS", "x", 1);
+    struct settings *settings = open_given(given, false);
+    assert_string_equal(settings_text(settings, SETTING_TOPIC), "certifications");
+    assert_null(settings_text(settings, SETTING_KAFKA_CONFIG));
+    settings_free(settings);
+    open_must_say(
+        given + 1, false, (const char *const[]){"  IMPCERT_KAFKA_BROKERS: not set, expected", NULL});
+}
+
+static void settings_given_are_checked_like_others(void **state)
+{
+    (void)state;
+    const struct setting_given given[] = {{"IMPCERT_KAFKA_BROKERS", ""}, {"IMPCERT_TOPIC", "a/b"},
+        {"IMPCERT_KAFKA_CONFIG", "/nowhere"}, {NULL, NULL}};
+    setenv("IMPCERT_TOPCI", "x", 1);
+    const char *const all[] = {"  IMPCERT_KAFKA_BROKERS: \"\" is no host:port", "  IMPCERT_TOPIC: \"a/b\"",
+        "  IMPCERT_KAFKA_CONFIG: \"/nowhere\" can't be read",
+        "  IMPCERT_TOPCI: no such setting, the nearest is IMPCERT_TOPIC", NULL};
+    open_must_say(given, true, all);
+    struct faults faults;
+    faults_init(&faults);
+    faults_add(&faults, "queue_events", "too many");
+    const struct setting_given good[] = {{"IMPCERT_KAFKA_BROKERS", "kafka:9092"}, {NULL, NULL}};
+    assert_null(settings_open(&library, good, false, &faults)); /* a fault found before is one */
+    faults_cleanup(&faults);
+}
+
+/* ---- cores ---- */
+
 /* A control group below the test's directory. */
 static void write_group(const char *path, const char *file, const char *content)
 {
@@ -789,6 +884,9 @@ int main(void)
         SETTINGS_TEST(settings_options_may_be_flags),
         SETTINGS_TEST(settings_options_that_print_need_no_settings),
         SETTINGS_TEST(settings_of_a_task_are_read_instead_of_the_programs),
+        SETTINGS_TEST(settings_given_come_before_the_environment),
+        SETTINGS_TEST(settings_may_leave_the_environment_alone),
+        SETTINGS_TEST(settings_given_are_checked_like_others),
         cmocka_unit_test(cores_respect_the_tightest_quota),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
