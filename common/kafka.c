@@ -194,3 +194,8 @@ rd_kafka_t *kafka_open(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct error
     error_set(error, "Kafka client: %.480s", reason);
     return NULL;
 }
+
+bool kafka_acknowledged(const rd_kafka_message_t *report)
+{
+    return !report->err && report->offset >= 0;
+}

@@ -29,4 +29,11 @@ void kafka_conf_check(const struct settings *settings, const struct kafka_proper
  * warned of. */
 rd_kafka_t *kafka_open(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct error *error);
 
+/* Whether a delivery report says that the record is on its topic. One without an error does not always: a
+ * record whose request failed, and that waits to be sent again, is reported as acknowledged when a later one
+ * of its partition is. But a broker that has no record of this producer, as after the topic was created,
+ * takes the later one for the first, and never saw the other. Such a report has no offset: send the record
+ * again. */
+bool kafka_acknowledged(const rd_kafka_message_t *report);
+
 #endif

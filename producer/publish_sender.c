@@ -63,14 +63,48 @@ static void note_failure(
     report_at(sender->report, place, "%.*s not acknowledged: %s", length, imp_uid, rd_kafka_err2str(error));
 }
 
+static rd_kafka_resp_err_t produce(
+    struct sender *sender, struct place place, const struct publish_event *event)
+{
+    rd_kafka_headers_t *headers = sender->headers ? rd_kafka_headers_copy(sender->headers) : NULL;
+    /* Not rd_kafka_producev, whose macros are no standard C. */
+    const rd_kafka_vu_t record[] = {
+        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = sender->topic},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)event->imp_uid, event->imp_uid_length}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)event->value, event->value_length}},
+        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = pack(place)},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
+    };
+    size_t parts = sizeof record / sizeof *record - (headers ? 0 : 1);
+    rd_kafka_error_t *error = rd_kafka_produceva(sender->client, record, parts);
+    if (!error)
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+    rd_kafka_error_destroy(error);
+    if (headers)
+        rd_kafka_headers_destroy(headers); /* taken only with the record */
+    return code;
+}
+
+/* Sends an event again that is reported as acknowledged but may not be. */
+static rd_kafka_resp_err_t produce_again(struct sender *sender, const rd_kafka_message_t *message)
+{
+    struct publish_event event = {
+        .imp_uid_length = message->key_len, .value = message->payload, .value_length = message->len};
+    memcpy(event.imp_uid, message->key, message->key_len);
+    return produce(sender, unpack(message->_private), &event);
+}
+
 static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
 {
     (void)client;
     struct sender *sender = opaque;
-    if (!message->err)
+    rd_kafka_resp_err_t error = message->err;
+    if (kafka_acknowledged(message))
         sender->counts.acknowledged++;
-    else
-        note_failure(sender, unpack(message->_private), message->key, (int)message->key_len, message->err);
+    else if (error || (error = produce_again(sender, message)))
+        note_failure(sender, unpack(message->_private), message->key, (int)message->key_len, error);
 }
 
 /* FNV-1a, 64 bits. */
@@ -179,30 +213,6 @@ void sender_close(struct sender *sender)
         rd_kafka_topic_destroy(sender->topic);
     rd_kafka_destroy(sender->client);
     free(sender);
-}
-
-static rd_kafka_resp_err_t produce(
-    struct sender *sender, struct place place, const struct publish_event *event)
-{
-    rd_kafka_headers_t *headers = sender->headers ? rd_kafka_headers_copy(sender->headers) : NULL;
-    /* Not rd_kafka_producev, whose macros are no standard C. */
-    const rd_kafka_vu_t record[] = {
-        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = sender->topic},
-        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
-        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)event->imp_uid, event->imp_uid_length}},
-        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)event->value, event->value_length}},
-        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = pack(place)},
-        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
-    };
-    size_t parts = sizeof record / sizeof *record - (headers ? 0 : 1);
-    rd_kafka_error_t *error = rd_kafka_produceva(sender->client, record, parts);
-    if (!error)
-        return RD_KAFKA_RESP_ERR_NO_ERROR;
-    rd_kafka_resp_err_t code = rd_kafka_error_code(error);
-    rd_kafka_error_destroy(error);
-    if (headers)
-        rd_kafka_headers_destroy(headers); /* taken only with the record */
-    return code;
 }
 
 bool sender_send(struct sender *sender, struct place place, const struct publish_event *event)

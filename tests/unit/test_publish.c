@@ -1,6 +1,10 @@
-/* What impcert-publish makes of its input: lines in bounded memory, and events out of lines. */
+/* What impcert-publish makes of its input: lines in bounded memory, events out of lines, and records out of
+ * events.
+ */
 #include "producer/publish_input.h"
 #include "producer/publish_line.h"
+#include "producer/publish_sender.h"
+#include "tests/unit/broker.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -149,6 +153,47 @@ static void publish_input_joins_lines_that_come_in_pieces(void **state)
     close(ends[0]);
 }
 
+/* See kafka_acknowledged. */
+static void publish_sender_counts_only_what_the_broker_has(void **state)
+{
+    (void)state;
+    static const struct program program = {.id = PROGRAM_PUBLISH, .name = "impcert-test", .summary = ""};
+    char path[] = "/tmp/impcert-publish.XXXXXX", *argv[] = {"impcert-test", NULL};
+    int exit_code, file = mkstemp(path);
+    struct report report;
+    struct error why;
+    struct broker broker;
+    broker_open(&broker);
+    assert_int_equal(write(file, "batch.num.messages=1\n", 21), 21);
+    close(file);
+    setenv("IMPCERT_KAFKA_BROKERS", broker_address(&broker), 1);
+    setenv("IMPCERT_KAFKA_CONFIG", path, 1);
+    struct settings *settings = settings_start(&program, 1, argv, &exit_code);
+    assert_non_null(settings);
+    report_init(&report);
+    rd_kafka_mock_broker_set_rtt(broker.cluster, 1, 100);
+    rd_kafka_mock_push_request_errors(broker.cluster, PRODUCE, 1, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
+    struct sender *sender = sender_open(settings, NULL, &report, &why);
+    assert_non_null(sender);
+    for (int n = 0; n < 4; n++) {
+        char line[64];
+        struct publish_event event;
+        int length = snprintf(line, sizeof line, "{\"imp_uid\": \"imp_1\", \"n\": %d}", n);
+        assert_int_equal(publish_line_read(line, (size_t)length, &event, &why), PUBLISH_EVENT);
+        assert_true(sender_send(sender, (struct place){.number = (uint64_t)n + 1}, &event));
+    }
+    while (!sender_flush(sender))
+        ;
+    assert_int_equal(sender_counts(sender).acknowledged, 4);
+    assert_int_equal(sender_counts(sender).failed, 0);
+    rd_kafka_mock_broker_set_rtt(broker.cluster, 1, 0);
+    assert_int_equal(broker_records(&broker), 0xf);
+    sender_close(sender);
+    settings_free(settings);
+    broker_close(&broker);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +201,7 @@ int main(void)
         cmocka_unit_test(publish_input_gives_lines_with_and_without_a_last_newline),
         cmocka_unit_test(publish_input_passes_over_lines_that_are_too_long),
         cmocka_unit_test(publish_input_joins_lines_that_come_in_pieces),
+        cmocka_unit_test(publish_sender_counts_only_what_the_broker_has),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
