@@ -33,7 +33,7 @@ static enum log_level level_of(int syslog_level)
 
 /* One property file serves producers and consumers, and each is told of the properties that are the other's.
  * A failed connection comes to error_cb with the same words. */
-static bool is_told_elsewhere(const char *facility, const char *text)
+bool kafka_is_told_elsewhere(const char *facility, const char *text)
 {
     if (strcmp(facility, "CONFWARN") == 0)
         return strstr(text, "property and will be ignored by this");
@@ -42,7 +42,7 @@ static bool is_told_elsewhere(const char *facility, const char *text)
 
 static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
 {
-    enum log_level own_level = is_told_elsewhere(facility, text) ? LOG_LEVEL_DEBUG : level_of(level);
+    enum log_level own_level = kafka_is_told_elsewhere(facility, text) ? LOG_LEVEL_DEBUG : level_of(level);
     if (!log_enabled(own_level))
         return;
     log_fields(own_level, "kafka client", LOG_TEXT("facility", facility),

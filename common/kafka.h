@@ -36,4 +36,9 @@ rd_kafka_t *kafka_open(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct error
  * again. */
 bool kafka_acknowledged(const rd_kafka_message_t *report);
 
+/* Whether a log line of librdkafka is no news: its words come as an error, too, or are of the other client
+ * kind.
+ */
+bool kafka_is_told_elsewhere(const char *facility, const char *text);
+
 #endif

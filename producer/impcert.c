@@ -1,23 +1,21 @@
 /* A handle of the library: its producer, and the thread that hears from it. Callers' threads produce; the
- * handle's thread alone takes delivery reports and calls back. They share the count of open events, under the
- * mutex. */
+ * handle's thread alone takes delivery reports and calls back. They share the events on their way
+ * (impcert_flight.c). */
 #include "producer/include/impcert.h"
 
 #include "common/clock.h"
 #include "common/kafka.h"
+#include "producer/impcert_flight.h"
 #include "producer/impcert_handle.h"
-#include "producer/producer_conf.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define POLL_MS 100
+#define FLUSH_MS 20
 /* After a purge librdkafka has all reports ready but for those of requests that its threads are just serving.
  */
 #define PURGE_WAIT_MS 10000
@@ -27,99 +25,105 @@ struct impcert {
     rd_kafka_topic_t *topic;
     rd_kafka_queue_t *events; /* delivery reports, errors and log lines */
     pthread_t thread;
-    _Atomic bool stopping;
-    _Atomic bool failed; /* for good: a fatal error of the producer */
+    _Atomic bool closing;  /* what is left is given up, nothing more is taken */
+    _Atomic bool stopping; /* the thread is to end */
     void (*log)(void *context, int level, const char *text);
     void *log_context;
-
-    pthread_mutex_t mutex;
-    pthread_cond_t changed; /* an event came to its end */
-    size_t open;            /* events taken whose end is still open */
-    uint64_t lost;          /* events that came to another end than IMPCERT_OK */
+    struct flight flight;
 };
 
-/* An event on its way: the record's opaque pointer. */
-struct delivery {
-    impcert_delivery call;
-    void *context;
-};
-
-const char *impcert_version(void)
+/* The record's headers are taken only with the record. Thread: any. */
+static rd_kafka_error_t *impcert_produce(
+    struct impcert *impcert, const struct impcert_record *record, struct flight_event *event)
 {
-    return IMPCERT_VERSION;
-}
-
-const char *impcert_status_text(enum impcert_status status)
-{
-    static const char *const texts[] = {"ok", "invalid argument", "queue full",
-        "no broker acknowledged in time", "refused by the broker", "still on its way", "closed",
-        "the producer can't go on", "out of memory"};
-    return (size_t)status < sizeof texts / sizeof *texts ? texts[status] : "unknown status";
-}
-
-enum impcert_status impcert_error_set(
-    struct impcert_error *error, enum impcert_status status, const char *format, ...)
-{
-    if (!error)
-        return status;
-    error->status = status;
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(error->text, sizeof error->text, format, arguments);
-    va_end(arguments);
-    return status;
+    /* Not rd_kafka_producev, whose macros are no standard C. */
+    const rd_kafka_vu_t parts[] = {
+        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = impcert->topic},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)record->imp_uid, strlen(record->imp_uid)}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)record->value, record->value_size}},
+        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = event},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = record->headers},
+    };
+    return rd_kafka_produceva(
+        impcert->client, parts, sizeof parts / sizeof *parts - (record->headers ? 0 : 1));
 }
 
 /* ---- the handle's thread ---- */
 
-static enum impcert_status impcert_status_of(rd_kafka_resp_err_t error)
+static bool impcert_has_failed(struct impcert *impcert)
 {
-    switch (error) {
-    case RD_KAFKA_RESP_ERR_NO_ERROR:
-        return IMPCERT_OK;
-    case RD_KAFKA_RESP_ERR__PURGE_QUEUE:
-    case RD_KAFKA_RESP_ERR__PURGE_INFLIGHT:
-        return IMPCERT_CLOSED;
-    case RD_KAFKA_RESP_ERR__FATAL:
+    char text[8];
+    return rd_kafka_fatal_error(impcert->client, text, sizeof text) != RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+/* After a fatal error librdkafka itself purges its queue, though nobody closes. */
+static enum impcert_status impcert_end_of(struct impcert *impcert, rd_kafka_resp_err_t error)
+{
+    enum impcert_status status = impcert_status_of(error);
+    if (status == IMPCERT_CLOSED && !atomic_load(&impcert->closing))
         return IMPCERT_FAILED;
-    case RD_KAFKA_RESP_ERR__QUEUE_FULL:
-        return IMPCERT_QUEUE_FULL;
-    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
-    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
-    case RD_KAFKA_RESP_ERR_INVALID_MSG:
-    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
-    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
-        return IMPCERT_REFUSED;
-    default:
-        return producer_conf_topic_missing(error) ? IMPCERT_REFUSED : IMPCERT_UNAVAILABLE;
-    }
+    if (status == IMPCERT_UNAVAILABLE && impcert_has_failed(impcert))
+        return IMPCERT_FAILED;
+    return status;
 }
 
-static void impcert_deliver(const rd_kafka_message_t *message)
+static void impcert_call(
+    const struct flight_event *event, enum impcert_status status, rd_kafka_resp_err_t error)
 {
-    struct delivery *delivery = message->_private;
-    if (delivery->call)
-        delivery->call(delivery->context, impcert_status_of(message->err),
-            message->err ? rd_kafka_err2str(message->err) : "acknowledged");
-    free(delivery);
+    bool own_words = status == IMPCERT_OK || status == IMPCERT_CLOSED || status == IMPCERT_FAILED;
+    if (event->call)
+        event->call(
+            event->context, status, own_words ? impcert_status_text(status) : rd_kafka_err2str(error));
 }
 
-static void impcert_reports(struct impcert *impcert, rd_kafka_event_t *event)
+/* The error that the event comes to its end with; false where it is sent again instead, since it is reported
+ * as acknowledged but may not be. Where that fails callers are told the same: it may be on the topic. */
+static bool impcert_ends(
+    struct impcert *impcert, const rd_kafka_message_t *message, rd_kafka_resp_err_t *error)
+{
+    *error = message->err;
+    if (message->err || kafka_acknowledged(message))
+        return true;
+    struct impcert_record record = {.value = message->payload, .value_size = message->len};
+    memcpy(record.imp_uid, message->key, message->key_len);
+    rd_kafka_message_detach_headers((rd_kafka_message_t *)message, &record.headers);
+    rd_kafka_error_t *why = impcert_produce(impcert, &record, message->_private);
+    if (!why)
+        return false;
+    if (record.headers)
+        rd_kafka_headers_destroy(record.headers);
+    rd_kafka_error_destroy(why);
+    *error = RD_KAFKA_RESP_ERR__MSG_TIMED_OUT;
+    return true;
+}
+
+static void impcert_reports(struct impcert *impcert, rd_kafka_event_t *reports)
 {
     const rd_kafka_message_t *message;
-    size_t ended = 0, lost = 0;
-    while ((message = rd_kafka_event_message_next(event))) {
-        ended++;
-        lost += message->err ? 1 : 0;
-        impcert_deliver(message);
+    struct flight_ended ended = STAILQ_HEAD_INITIALIZER(ended);
+    uint64_t lost = 0;
+    while ((message = rd_kafka_event_message_next(reports))) {
+        struct flight_event *event = message->_private;
+        rd_kafka_resp_err_t error;
+        if (!impcert_ends(impcert, message, &error))
+            continue;
+        impcert_call(event, impcert_end_of(impcert, error), error);
+        STAILQ_INSERT_TAIL(&ended, event, ended);
+        lost += error ? 1 : 0;
     }
-    pthread_mutex_lock(&impcert->mutex);
-    impcert->open -= ended;
-    impcert->lost += lost;
-    pthread_cond_broadcast(&impcert->changed);
-    pthread_mutex_unlock(&impcert->mutex);
+    flight_end(&impcert->flight, &ended, lost);
+}
+
+/* Those whose report did not come even after a purge. */
+static void impcert_end_rest(struct impcert *impcert)
+{
+    struct flight_ended rest;
+    const struct flight_event *event;
+    uint64_t lost = flight_rest(&impcert->flight, &rest);
+    STAILQ_FOREACH (event, &rest, ended)
+        impcert_call(event, IMPCERT_CLOSED, RD_KAFKA_RESP_ERR_NO_ERROR);
+    flight_end(&impcert->flight, &rest, lost);
 }
 
 static void impcert_tell(struct impcert *impcert, int level, const char *text)
@@ -137,7 +141,6 @@ static void impcert_failure(struct impcert *impcert, rd_kafka_event_t *event)
         return;
     }
     rd_kafka_fatal_error(impcert->client, text, sizeof text);
-    atomic_store(&impcert->failed, true);
     impcert_tell(impcert, LEVEL_CRITICAL, text);
 }
 
@@ -153,7 +156,8 @@ static void impcert_serve(struct impcert *impcert, rd_kafka_event_t *event)
         impcert_failure(impcert, event);
         break;
     case RD_KAFKA_EVENT_LOG:
-        if (rd_kafka_event_log(event, &facility, &text, &level) == 0)
+        if (rd_kafka_event_log(event, &facility, &text, &level) == 0 &&
+            !kafka_is_told_elsewhere(facility, text))
             impcert_tell(impcert, level, text);
         break;
     default:
@@ -171,6 +175,7 @@ static void *impcert_thread(void *context)
         impcert_serve(impcert, event);
         rd_kafka_event_destroy(event);
     }
+    impcert_end_rest(impcert);
     return NULL;
 }
 
@@ -195,8 +200,7 @@ static void impcert_destroy(struct impcert *impcert)
         rd_kafka_topic_destroy(impcert->topic);
     if (impcert->client)
         rd_kafka_destroy(impcert->client);
-    pthread_cond_destroy(&impcert->changed);
-    pthread_mutex_destroy(&impcert->mutex);
+    flight_cleanup(&impcert->flight);
     free(impcert);
 }
 
@@ -207,52 +211,46 @@ static bool impcert_open_producer(
     rd_kafka_conf_set_log_cb(conf, NULL);
     rd_kafka_conf_set(conf, "log.queue", "true", NULL, 0);
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG);
+    impcert->flight.bytes_most = impcert_options_bytes(conf);
     impcert->client = kafka_open(RD_KAFKA_PRODUCER, conf, &why);
     if (!impcert->client) {
-        impcert_error_set(error, IMPCERT_INVALID, "%s", why.text);
+        bool no_thread = rd_kafka_last_error() == RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
+        impcert_error_set(error, no_thread ? IMPCERT_NO_MEMORY : IMPCERT_INVALID, "%s", why.text);
         return false;
     }
     impcert->events = rd_kafka_queue_get_main(impcert->client);
     rd_kafka_set_log_queue(impcert->client, impcert->events);
     impcert->topic = rd_kafka_topic_new(impcert->client, topic, NULL);
-    if (impcert->topic && impcert_thread_start(impcert))
+    if (!impcert->topic) {
+        impcert_error_set(
+            error, IMPCERT_INVALID, "topic %s: %s", topic, rd_kafka_err2str(rd_kafka_last_error()));
+        return false;
+    }
+    if (impcert_thread_start(impcert))
         return true;
     impcert_error_set(error, IMPCERT_NO_MEMORY, "the producer's thread could not be started");
     return false;
 }
 
-static struct impcert *impcert_new(const struct impcert_options *options)
+struct impcert *impcert_open(const struct impcert_options *given, struct impcert_error *error)
 {
-    struct impcert *impcert = calloc(1, sizeof *impcert);
-    if (!impcert)
-        return NULL;
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_mutex_init(&impcert->mutex, NULL);
-    pthread_cond_init(&impcert->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    if (options &&
-        options->size >= offsetof(struct impcert_options, log_context) + sizeof options->log_context) {
-        impcert->log = options->log;
-        impcert->log_context = options->log_context;
-    }
-    return impcert;
-}
-
-struct impcert *impcert_open(const struct impcert_options *options, struct impcert_error *error)
-{
+    struct impcert_options options;
     char *topic;
-    rd_kafka_conf_t *conf = impcert_options_conf(options, &topic, error);
+    if (!impcert_options_copy(given, &options, error))
+        return NULL;
+    rd_kafka_conf_t *conf = impcert_options_conf(&options, &topic, error);
     if (!conf)
         return NULL;
-    struct impcert *impcert = impcert_new(options);
+    struct impcert *impcert = calloc(1, sizeof *impcert);
     if (!impcert) {
         rd_kafka_conf_destroy(conf);
         free(topic);
         impcert_error_set(error, IMPCERT_NO_MEMORY, "out of memory");
         return NULL;
     }
+    flight_init(&impcert->flight);
+    impcert->log = options.log;
+    impcert->log_context = options.log_context;
     if (!impcert_open_producer(impcert, conf, topic, error)) {
         impcert_destroy(impcert);
         impcert = NULL;
@@ -263,76 +261,69 @@ struct impcert *impcert_open(const struct impcert_options *options, struct impce
 
 /* ---- events ---- */
 
+static enum impcert_status impcert_full(struct impcert_error *error)
+{
+    return impcert_error_set(
+        error, IMPCERT_QUEUE_FULL, "the queue is full: events come in faster than the brokers take them");
+}
+
 static enum impcert_status impcert_not_taken(rd_kafka_error_t *why, struct impcert_error *error)
 {
-    enum impcert_status status = impcert_status_of(rd_kafka_error_code(why));
+    enum impcert_status status =
+        rd_kafka_error_is_fatal(why) ? IMPCERT_FAILED : impcert_status_of(rd_kafka_error_code(why));
     if (status == IMPCERT_QUEUE_FULL)
-        impcert_error_set(
-            error, status, "the queue is full: events come in faster than the brokers take them");
+        impcert_full(error);
     else
         impcert_error_set(error, status, "%s", rd_kafka_error_string(why));
     rd_kafka_error_destroy(why);
     return status;
 }
 
-static void impcert_count(struct impcert *impcert, bool taken)
+/* Takes the event, or leaves it to the caller, as the record's headers. */
+static enum impcert_status impcert_send(struct impcert *impcert, const struct impcert_record *record,
+    struct flight_event *event, struct impcert_error *error)
 {
-    pthread_mutex_lock(&impcert->mutex);
-    impcert->open += taken ? 1 : (size_t)-1;
-    pthread_cond_broadcast(&impcert->changed);
-    pthread_mutex_unlock(&impcert->mutex);
+    if (event->bytes > impcert->flight.bytes_most)
+        return impcert_error_set(error, IMPCERT_INVALID,
+            "the event takes %zu bytes of memory, more than the queue has: %zu", event->bytes,
+            impcert->flight.bytes_most);
+    /* Before its end can be reported. */
+    if (!flight_enter(&impcert->flight, event))
+        return impcert_full(error);
+    rd_kafka_error_t *why = impcert_produce(impcert, record, event);
+    if (!why)
+        return IMPCERT_OK;
+    flight_leave(&impcert->flight, event);
+    return impcert_not_taken(why, error);
 }
 
-static rd_kafka_error_t *impcert_produce(
-    struct impcert *impcert, const struct impcert_record *record, struct delivery *delivery)
-{
-    /* Not rd_kafka_producev, whose macros are no standard C. */
-    const rd_kafka_vu_t parts[] = {
-        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = impcert->topic},
-        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
-        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)record->imp_uid, strlen(record->imp_uid)}},
-        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)record->value, record->value_size}},
-        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = delivery},
-        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = record->headers},
-    };
-    return rd_kafka_produceva(
-        impcert->client, parts, sizeof parts / sizeof *parts - (record->headers ? 0 : 1));
-}
-
-enum impcert_status impcert_publish(struct impcert *impcert, const struct impcert_event *event,
+enum impcert_status impcert_publish(struct impcert *impcert, const struct impcert_event *given,
     impcert_delivery call, void *context, struct impcert_error *error)
 {
     struct impcert_record record;
-    if (atomic_load_explicit(&impcert->failed, memory_order_relaxed))
-        return impcert_error_set(
-            error, IMPCERT_FAILED, "the producer has failed: close the handle and open another");
-    enum impcert_status status = impcert_record_make(&record, event, error);
+    if (atomic_load_explicit(&impcert->closing, memory_order_relaxed))
+        return impcert_error_set(error, IMPCERT_CLOSED, "the handle is being closed");
+    enum impcert_status status = impcert_record_make(&record, given, error);
     if (status != IMPCERT_OK)
         return status;
-    struct delivery *delivery = malloc(sizeof *delivery);
-    if (!delivery) {
-        if (record.headers)
-            rd_kafka_headers_destroy(record.headers);
-        return impcert_error_set(error, IMPCERT_NO_MEMORY, "out of memory");
+    struct flight_event *event = malloc(sizeof *event);
+    if (event) {
+        *event = (struct flight_event){.call = call, .context = context, .bytes = record.bytes};
+        status = impcert_send(impcert, &record, event, error);
+    } else {
+        status = impcert_error_set(error, IMPCERT_NO_MEMORY, "out of memory");
     }
-    *delivery = (struct delivery){.call = call, .context = context};
-    impcert_count(impcert, true); /* before its end can be reported */
-    rd_kafka_error_t *why = impcert_produce(impcert, &record, delivery);
-    if (!why)
-        return IMPCERT_OK;
-    impcert_count(impcert, false);
-    free(delivery);
+    if (status == IMPCERT_OK)
+        return status;
+    free(event);
     if (record.headers)
         rd_kafka_headers_destroy(record.headers); /* taken only with the record */
-    return impcert_not_taken(why, error);
+    return status;
 }
 
 size_t impcert_in_flight(struct impcert *impcert)
 {
-    pthread_mutex_lock(&impcert->mutex);
-    size_t open = impcert->open;
-    pthread_mutex_unlock(&impcert->mutex);
-    return open;
+    return flight_count(&impcert->flight);
 }
 
 /* ---- waiting ---- */
@@ -342,42 +333,53 @@ static int64_t impcert_deadline_ns(int wait_ms)
     return wait_ms < 0 ? CLOCK_NEVER : clock_ns() + wait_ms * CLOCK_MS;
 }
 
-/* False at the deadline, with events still open. */
-static bool impcert_wait_ended(struct impcert *impcert, int64_t until_ns)
+/* False where some events with lower numbers than before are left at until_ns. librdkafka sends at once what
+ * lingers while it flushes, but waits for events that come later, too, which on a busy handle has no end: so
+ * it flushes again and again, and only as long as needed. */
+static bool impcert_flush_until(struct impcert *impcert, uint64_t before, int64_t until_ns)
 {
-    struct timespec until = {.tv_sec = until_ns / CLOCK_S, .tv_nsec = until_ns % CLOCK_S};
-    int result = 0;
-    pthread_mutex_lock(&impcert->mutex);
-    while (impcert->open && result != ETIMEDOUT)
-        result = until_ns == CLOCK_NEVER ? pthread_cond_wait(&impcert->changed, &impcert->mutex)
-                                         : pthread_cond_timedwait(&impcert->changed, &impcert->mutex, &until);
-    bool ended = !impcert->open;
-    pthread_mutex_unlock(&impcert->mutex);
-    return ended;
+    for (;;) {
+        int64_t now = clock_ns(), left = until_ns - now;
+        int64_t slice = clock_earlier(left > 0 ? left : 0, FLUSH_MS * CLOCK_MS);
+        rd_kafka_flush(impcert->client, (int)(slice / CLOCK_MS));
+        if (flight_wait(&impcert->flight, before, now + slice))
+            return true;
+        if (slice == 0)
+            return false;
+    }
 }
 
 enum impcert_status impcert_flush(struct impcert *impcert, int wait_ms, struct impcert_error *error)
 {
     int64_t until_ns = impcert_deadline_ns(wait_ms);
-    rd_kafka_flush(impcert->client, wait_ms); /* sends at once what lingers */
-    if (impcert_wait_ended(impcert, until_ns))
+    if (impcert_flush_until(impcert, flight_now(&impcert->flight), until_ns))
         return IMPCERT_OK;
     return impcert_error_set(
         error, IMPCERT_TIMEOUT, "%zu events are still on their way", impcert_in_flight(impcert));
+}
+
+/* Again and again: what a broker's thread has just in hand may come back to the queue. */
+static void impcert_purge(struct impcert *impcert)
+{
+    const int flags = RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING;
+    int64_t until_ns = impcert_deadline_ns(PURGE_WAIT_MS);
+    do
+        rd_kafka_purge(impcert->client, flags);
+    while (!flight_wait(&impcert->flight, FLIGHT_ALL, impcert_deadline_ns(POLL_MS)) && clock_ns() < until_ns);
 }
 
 enum impcert_status impcert_close(struct impcert *impcert, int wait_ms)
 {
     if (!impcert)
         return IMPCERT_OK;
-    if (impcert_flush(impcert, wait_ms, NULL) != IMPCERT_OK) {
-        rd_kafka_purge(impcert->client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-        impcert_wait_ended(impcert, impcert_deadline_ns(PURGE_WAIT_MS));
-    }
+    bool ended = impcert_flush_until(impcert, FLIGHT_ALL, impcert_deadline_ns(wait_ms));
+    atomic_store(&impcert->closing, true);
+    if (!ended)
+        impcert_purge(impcert);
     atomic_store(&impcert->stopping, true);
     rd_kafka_queue_yield(impcert->events);
     pthread_join(impcert->thread, NULL);
-    enum impcert_status status = impcert->lost || impcert->open ? IMPCERT_CLOSED : IMPCERT_OK;
+    enum impcert_status status = impcert->flight.lost ? IMPCERT_CLOSED : IMPCERT_OK;
     impcert_destroy(impcert);
     return status;
 }

@@ -2,10 +2,16 @@
 #include "producer/impcert_handle.h"
 #include "producer/traceparent.h"
 
+#include <stddef.h>
 #include <string.h>
+#include <strings.h>
 
 #define RESERVED_PREFIX "impcert."
 #define TRACEPARENT "traceparent"
+
+/* What librdkafka and we have besides the bytes, for an event and for each header. */
+#define EVENT_BYTES 320
+#define HEADER_BYTES 80
 
 static enum impcert_status impcert_record_out_of_memory(struct impcert_error *error)
 {
@@ -54,6 +60,8 @@ static enum impcert_status impcert_record_header_check(
 {
     if (!header->name || !*header->name)
         return impcert_error_set(error, IMPCERT_INVALID, "a header has no name");
+    if (!header->value && header->value_size)
+        return impcert_error_set(error, IMPCERT_INVALID, "a header's value is NULL, but its size is not 0");
     if (strncmp(header->name, RESERVED_PREFIX, sizeof RESERVED_PREFIX - 1) == 0)
         return impcert_error_set(error, IMPCERT_INVALID,
             "a header's name begins with " RESERVED_PREFIX ", expected another: these are impcert's own");
@@ -65,22 +73,41 @@ static enum impcert_status impcert_record_header_check(
     return IMPCERT_OK;
 }
 
+static enum impcert_status impcert_record_traceparent_check(
+    const struct impcert_event *event, size_t *bytes, struct impcert_error *error)
+{
+    if (!event->traceparent)
+        return IMPCERT_OK;
+    size_t length = strnlen(event->traceparent, TRACEPARENT_MOST + 1);
+    if (!traceparent_valid(event->traceparent, length))
+        return impcert_error_set(error, IMPCERT_INVALID,
+            "traceparent is not valid, expected version-traceid-parentid-flags in lower-case hex");
+    for (size_t i = 0; i < event->header_count; i++)
+        if (strcasecmp(event->headers[i].name, TRACEPARENT) == 0)
+            return impcert_error_set(error, IMPCERT_INVALID,
+                "traceparent is given twice, also by a header; expected one of the two");
+    *bytes += length + sizeof TRACEPARENT + HEADER_BYTES;
+    return IMPCERT_OK;
+}
+
 static enum impcert_status impcert_record_headers_check(
-    const struct impcert_event *event, struct impcert_error *error)
+    struct impcert_record *record, const struct impcert_event *event, struct impcert_error *error)
 {
     size_t bytes = 0;
     if (event->header_count > IMPCERT_HEADERS_MOST)
         return impcert_error_set(error, IMPCERT_INVALID, "there are %zu headers, expected at most %d",
             event->header_count, IMPCERT_HEADERS_MOST);
+    if (event->header_count && !event->headers)
+        return impcert_error_set(
+            error, IMPCERT_INVALID, "headers is NULL, but header_count is %zu", event->header_count);
     for (size_t i = 0; i < event->header_count; i++) {
         enum impcert_status status = impcert_record_header_check(&event->headers[i], &bytes, error);
         if (status != IMPCERT_OK)
             return status;
     }
-    if (event->traceparent && !traceparent_valid(event->traceparent, strnlen(event->traceparent, 1024)))
-        return impcert_error_set(error, IMPCERT_INVALID,
-            "traceparent is not valid, expected version-traceid-parentid-flags in lower-case hex");
-    return IMPCERT_OK;
+    record->bytes = EVENT_BYTES + strlen(record->imp_uid) + record->value_size + bytes +
+                    event->header_count * HEADER_BYTES;
+    return impcert_record_traceparent_check(event, &record->bytes, error);
 }
 
 static bool impcert_record_header_add(
@@ -110,15 +137,19 @@ static enum impcert_status impcert_record_headers(
 }
 
 enum impcert_status impcert_record_make(
-    struct impcert_record *record, const struct impcert_event *event, struct impcert_error *error)
+    struct impcert_record *record, const struct impcert_event *given, struct impcert_error *error)
 {
+    const size_t least = offsetof(struct impcert_event, header_count) + sizeof given->header_count;
+    struct impcert_event event = IMPCERT_EVENT(NULL);
     record->headers = NULL;
-    enum impcert_status status = impcert_record_identity(record, event->imp_uid, error);
+    if (!impcert_copy(&event, sizeof event, given, given->size, least, "struct impcert_event", error))
+        return IMPCERT_INVALID;
+    enum impcert_status status = impcert_record_identity(record, event.imp_uid, error);
     if (status == IMPCERT_OK)
-        status = impcert_record_value(record, event, error);
+        status = impcert_record_value(record, &event, error);
     if (status == IMPCERT_OK)
-        status = impcert_record_headers_check(event, error);
+        status = impcert_record_headers_check(record, &event, error);
     if (status == IMPCERT_OK)
-        status = impcert_record_headers(record, event, error);
+        status = impcert_record_headers(record, &event, error);
     return status;
 }

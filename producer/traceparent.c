@@ -3,14 +3,7 @@
 
 #include <string.h>
 
-enum {
-    VERSION_LENGTH = 2,
-    TRACE_LENGTH = 32,
-    PARENT_LENGTH = 16,
-    FLAGS_LENGTH = 2,
-    LENGTH = 55,
-    LENGTH_MOST = 512
-};
+enum { VERSION_LENGTH = 2, TRACE_LENGTH = 32, PARENT_LENGTH = 16, FLAGS_LENGTH = 2, LENGTH = 55 };
 
 /* So many lower-case hex digits, and not all of them 0. */
 static bool traceparent_hex(const char *text, size_t length, bool may_be_zero)
@@ -21,8 +14,8 @@ static bool traceparent_hex(const char *text, size_t length, bool may_be_zero)
 bool traceparent_valid(const char *text, size_t length)
 {
     static const size_t lengths[] = {VERSION_LENGTH, TRACE_LENGTH, PARENT_LENGTH, FLAGS_LENGTH};
-    char copy[LENGTH_MOST + 1];
-    if (length < LENGTH || length > LENGTH_MOST || memchr(text, '\0', length))
+    char copy[TRACEPARENT_MOST + 1];
+    if (length < LENGTH || length > TRACEPARENT_MOST || memchr(text, '\0', length))
         return false;
     memcpy(copy, text, length);
     copy[length] = '\0';

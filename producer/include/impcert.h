@@ -66,9 +66,10 @@ struct impcert_options {
     const char *kafka_config; /* IMPCERT_KAFKA_CONFIG: path of a file of librdkafka properties (TLS, SASL) */
     int environment;          /* what is NULL above is read from the environment variable named beside it */
     const char *program;      /* what the broker's logs call this client; NULL: "libimpcert" */
-    uint32_t queue_events;    /* most events on their way at once; 0: 100,000 */
-    uint32_t queue_kib;       /* most memory for them; 0: 64 MiB */
-    uint32_t timeout_ms;      /* when an event that nobody acknowledges fails; 0: 30 s */
+    /* 0: what kafka_config says, or the default. */
+    uint32_t queue_events; /* most events on their way at once; 100,000 */
+    uint32_t queue_kib; /* most memory for them, values and headers with what it takes to keep them; 64 MiB */
+    uint32_t timeout_ms; /* when an event that nobody acknowledges fails; 30 s */
     /* What happens to the connections, in librdkafka's words and with syslog's levels (3: error ... 7:
      * debug). On a thread of the library. NULL: nobody hears. */
     void (*log)(void *log_context, int level, const char *text);
@@ -82,9 +83,9 @@ struct impcert_options {
 
 /* A record header that goes with the event all the way, to the dead letter queue if need be. */
 struct impcert_header {
-    const char *name; /* not empty; names that begin with "impcert." are taken */
-    const void *value;
-    size_t value_size;
+    const char *name;  /* not empty; names that begin with "impcert." are taken */
+    const void *value; /* NULL: null, which is not the same as empty */
+    size_t value_size; /* bytes */
 };
 
 /* Start from IMPCERT_EVENT. All pointers are borrowed for the call. */
@@ -93,8 +94,8 @@ struct impcert_event {
     const char *imp_uid; /* becomes the record's key */
     const char *value;   /* JSON object with this imp_uid and members of yours; NULL: with imp_uid alone */
     size_t value_size;   /* bytes */
-    const char *traceparent; /* W3C trace context, becomes a header; NULL: none */
-    const struct impcert_header *headers;
+    const char *traceparent;              /* W3C trace context, becomes the first header; NULL: none */
+    const struct impcert_header *headers; /* in the record's order; no traceparent beside the one above */
     size_t header_count;
 };
 
@@ -110,7 +111,8 @@ struct impcert;
 IMPCERT_API struct impcert *impcert_open(const struct impcert_options *options, struct impcert_error *error);
 
 /* The end of an event that impcert_publish took: IMPCERT_OK, or why not, in words that are borrowed for the
- * call. Runs on the handle's own thread; it may publish, but must neither wait nor close. */
+ * call. Runs on the handle's own thread, which waits for it to return: until then no other event comes to its
+ * end, and this one still counts as on its way. It may publish, but must neither wait nor flush nor close. */
 typedef void (*impcert_delivery)(void *context, enum impcert_status status, const char *text);
 
 /* Takes a copy of the event and returns at once. IMPCERT_OK: delivery (may be NULL) is called exactly once,
@@ -124,8 +126,9 @@ IMPCERT_API enum impcert_status impcert_publish(struct impcert *impcert, const s
 IMPCERT_API enum impcert_status impcert_publish_wait(
     struct impcert *impcert, const struct impcert_event *event, int wait_ms, struct impcert_error *error);
 
-/* Sends what is queued without further ado and waits for the end of all events taken so far: IMPCERT_OK when
- * each has come to one, whichever, else IMPCERT_TIMEOUT. */
+/* Sends what is queued without further ado and waits for the end of all events taken so far, at most wait_ms
+ * (negative: as long as it takes). IMPCERT_OK when each has come to one, whichever, and its delivery has
+ * returned, else IMPCERT_TIMEOUT. */
 IMPCERT_API enum impcert_status impcert_flush(
     struct impcert *impcert, int wait_ms, struct impcert_error *error);
 
@@ -138,8 +141,9 @@ IMPCERT_API enum impcert_status impcert_check(
 IMPCERT_API size_t impcert_in_flight(struct impcert *impcert);
 
 /* Flushes for at most wait_ms, ends what is left with IMPCERT_CLOSED, and frees the handle, after the last
- * call of any delivery. IMPCERT_OK when every event taken since impcert_open was acknowledged, otherwise
- * IMPCERT_CLOSED. NULL is fine. */
+ * call of any delivery. Deliveries may publish on until then; when wait_ms are over, such an event is not
+ * taken: IMPCERT_CLOSED. Returns IMPCERT_OK when every event taken since impcert_open was acknowledged,
+ * otherwise IMPCERT_CLOSED. NULL is fine. */
 IMPCERT_API enum impcert_status impcert_close(struct impcert *impcert, int wait_ms);
 
 /* "0.1.0", of the library that runs. */
