@@ -28,6 +28,8 @@ enum { EXIT_USAGE = 2 };
 #define STOP_AGAIN_AFTER CLOCK_S
 /* What is left of the time to drain once all is answered goes to what callers no longer wait for. */
 #define CLOSE_MS 1000
+/* Of an event on its way: key, value, trace context, and what librdkafka needs for it. */
+#define EVENT_KIB 2
 /* Besides connections: Kafka's, files, descriptors of the loop. */
 #define OTHER_DESCRIPTORS 128
 
@@ -101,6 +103,7 @@ static bool gateway_open_producer(struct gateway *gateway, struct error *error)
     options.kafka_config = settings_text(gateway->settings, SETTING_KAFKA_CONFIG);
     options.program = settings_program(gateway->settings);
     options.queue_events = (uint32_t)settings_number(gateway->settings, SETTING_GATEWAY_IN_FLIGHT);
+    options.queue_kib = options.queue_events * EVENT_KIB;
     options.timeout_ms = (uint32_t)settings_ms(gateway->settings, SETTING_PUBLISH_TIMEOUT);
     options.log = gateway_on_client_log;
     gateway->impcert = impcert_open(&options, &why);

@@ -4,7 +4,7 @@ from confluent_kafka import Producer
 
 TOPIC = os.environ.get("IMPCERT_TOPIC", "certifications")
 producer = Producer({"bootstrap.servers": os.environ["IMPCERT_KAFKA_BROKERS"], "message.timeout.ms": 5000,
-    "acks": "all", "enable.idempotence": True,
+    "acks": "all",
     "partitioner": "murmur2_random"})  # as in Java and in impcert: one imp_uid, one partition
 
 def publish(imp_uid):

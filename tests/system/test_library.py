@@ -231,7 +231,7 @@ def test_cmake_finds_it_by_version(package, tmp_path, version, fits):
         f"cmake_minimum_required(VERSION 3.25)\nproject(x LANGUAGES C)\nfind_package(impcert {version} CONFIG)\n"
         'message("found=${impcert_FOUND}")\n'
     )
-    command = ["cmake", "-S", tmp_path, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={package.prefix}"]
+    command = ["cmake", "-G", "Ninja", "-S", tmp_path, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={package.prefix}"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert f"found={int(fits)}" in done.stderr
 
