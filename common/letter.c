@@ -26,6 +26,14 @@ const char *reason_name(enum reason reason)
     return reason_names[reason];
 }
 
+enum reason reason_by_name(const char *name)
+{
+    for (enum reason reason = REASON_NONE + 1; reason < REASON_COUNT; reason++)
+        if (strcmp(reason_names[reason], name) == 0)
+            return reason;
+    return REASON_NONE;
+}
+
 void letter_origin(const char *topic, int32_t partition, int64_t offset, char out[static LETTER_ORIGIN_SIZE])
 {
     snprintf(out, LETTER_ORIGIN_SIZE, "%s/%" PRId32 "/%" PRId64, topic, partition, offset);
@@ -115,13 +123,13 @@ static int64_t letter_time(const rd_kafka_headers_t *headers, const char *name)
     return clock_parse_rfc3339(text, strlen(text), &wall_ms) ? wall_ms : 0;
 }
 
-static int letter_attempts(const rd_kafka_headers_t *headers)
+static int letter_number(const rd_kafka_headers_t *headers, const char *name)
 {
     enum { DIGITS_MOST = 6 };
     char text[DIGITS_MOST + 1], *end;
-    letter_text(headers, "impcert.attempts", text, sizeof text);
-    long attempts = strtol(text, &end, 10);
-    return *end == '\0' && attempts > 0 ? (int)attempts : 0;
+    letter_text(headers, name, text, sizeof text);
+    long number = strtol(text, &end, 10);
+    return *end == '\0' && number > 0 ? (int)number : 0;
 }
 
 void letter_read(const rd_kafka_headers_t *headers, struct letter_history *history)
@@ -129,8 +137,25 @@ void letter_read(const rd_kafka_headers_t *headers, struct letter_history *histo
     *history = (struct letter_history){0};
     if (!headers)
         return;
-    history->attempts = letter_attempts(headers);
+    history->attempts = letter_number(headers, "impcert.attempts");
     history->first_failed_ms = letter_time(headers, "impcert.first_failed_at");
     history->not_before_ms = letter_time(headers, "impcert.not_before");
     letter_text(headers, "impcert.origin", history->origin, sizeof history->origin);
+}
+
+void letter_read_failure(const rd_kafka_headers_t *headers, struct letter_failure *failure)
+{
+    char reason[32];
+    *failure = (struct letter_failure){.reason = REASON_NONE};
+    if (!headers)
+        return;
+    letter_text(headers, "impcert.reason", reason, sizeof reason);
+    failure->reason = reason_by_name(reason);
+    letter_text(headers, "impcert.error", failure->error, sizeof failure->error);
+    failure->http_status = letter_number(headers, "impcert.http_status");
+    failure->attempts = letter_number(headers, "impcert.attempts");
+    failure->first_failed_ms = letter_time(headers, "impcert.first_failed_at");
+    failure->failed_ms = letter_time(headers, "impcert.failed_at");
+    letter_text(headers, "impcert.origin", failure->origin, sizeof failure->origin);
+    failure->replay_count = letter_number(headers, "impcert.replay_count");
 }

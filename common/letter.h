@@ -57,4 +57,22 @@ struct letter_history {
 
 void letter_read(const rd_kafka_headers_t *headers, struct letter_history *history);
 
+/* What a dead letter tells, for those who look at it. A header that is missing or not as we write it counts as
+ * nothing: REASON_NONE, 0, or an empty text. */
+struct letter_failure {
+    enum reason reason;
+    char error[512];
+    long http_status;
+    int attempts;
+    int64_t first_failed_ms;
+    int64_t failed_ms;
+    char origin[LETTER_ORIGIN_SIZE];
+    int replay_count; /* how often its event was replayed before it failed */
+};
+
+/* headers: NULL where the record has none. */
+void letter_read_failure(const rd_kafka_headers_t *headers, struct letter_failure *failure);
+/* REASON_NONE where the name is none. */
+enum reason reason_by_name(const char *name);
+
 #endif

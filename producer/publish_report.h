@@ -1,6 +1,8 @@
 #ifndef IMPCERT_PRODUCER_PUBLISH_REPORT_H
 #define IMPCERT_PRODUCER_PUBLISH_REPORT_H
 
+#include "common/progress.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -12,11 +14,8 @@ struct place {
 };
 
 struct report {
-    bool terminal;           /* standard error is one */
-    bool drawn;              /* the progress line stands on it */
-    int64_t started_ns;      /* monotonic */
-    int64_t next_drawing_ns; /* monotonic */
-    uint64_t input_size;     /* bytes of a regular file to read, 0: unknown */
+    struct progress progress;
+    uint64_t input_size; /* bytes of a regular file to read, 0: unknown */
 };
 
 void report_init(struct report *report);

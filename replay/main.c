@@ -1,0 +1,147 @@
+/* impcert-replay: what failed for good, and its way back. Everything runs on the main thread. */
+#include "replay/replay.h"
+
+#include "replay/send.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+volatile int replay_stop;
+
+static void on_signal(int number)
+{
+    (void)number;
+    replay_stop = 1;
+}
+
+/* The first asks to stop between two transactions, a second of the same kind ends the program at once. */
+static void replay_catch_signals(void)
+{
+    struct sigaction stop = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGINT, &stop, NULL);
+    sigaction(SIGTERM, &stop, NULL);
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGPIPE, &ignore, NULL);
+}
+
+static bool replay_visit(void *context, const rd_kafka_message_t *record, struct error *error)
+{
+    struct replay *replay = context;
+    replay->scanned++;
+    if ((replay->scanned & 0x3ff) == 0)
+        progress_draw(&replay->progress, replay->scanned, (uint64_t)replay->length, replay->scanned,
+            "dead letters read");
+    if (!record->key)
+        return true; /* no dead letter is without a key */
+    if (!record->payload) {
+        table_remove(&replay->table, record->key, record->key_len);
+        return true;
+    }
+    struct letter_failure failure;
+    rd_kafka_headers_t *headers = NULL;
+    rd_kafka_message_headers(record, &headers);
+    letter_read_failure(headers, &failure);
+    return table_put(
+               &replay->table, record->key, record->key_len, record->partition, record->offset, &failure) ||
+           error_set(error, "out of memory: %zu dead letters are unresolved", table_count(&replay->table));
+}
+
+bool replay_read_table(struct replay *replay, struct scan *scan)
+{
+    struct error error;
+    replay->scanned = 0;
+    replay->length = scan_length(scan);
+    bool read = scan_read(scan, NULL, &replay_stop, replay_visit, replay, &error);
+    progress_clear(&replay->progress);
+    if (!read && error.text[0])
+        progress_message(&replay->progress, "%s", error.text);
+    else if (!read)
+        progress_message(&replay->progress, "interrupted while reading; nothing was changed");
+    return read;
+}
+
+/* Returns EXIT_USAGE with a message where an option has no meaning for the command. */
+static int replay_refuse(struct replay *replay, const char *command)
+{
+    const struct options *options = &replay->options;
+    bool run = strcmp(command, "run") == 0, discard = strcmp(command, "discard") == 0;
+    const char *wrong = options->limit && !run && !discard     ? "--limit"
+                        : options->rate && !run                ? "--rate"
+                        : options->dry_run && !run && !discard ? "--dry-run"
+                        : options->why && !discard             ? "--why"
+                        : options->yes && !discard             ? "--yes"
+                                                               : NULL;
+    if (!wrong)
+        return EXIT_SUCCESS;
+    progress_message(&replay->progress, "%s has no meaning for %s", wrong, command);
+    return EXIT_USAGE;
+}
+
+static int replay_command(struct replay *replay, int count, char **operands)
+{
+    const char *command = count ? operands[0] : "";
+    bool show = strcmp(command, "show") == 0;
+    if (count != (show ? 2 : 1)) {
+        progress_message(&replay->progress, show ? "show takes one imp_uid" : "expected one of list, show IMP_UID, run, discard");
+        return EXIT_USAGE;
+    }
+    if (replay_refuse(replay, command))
+        return EXIT_USAGE;
+    if (show)
+        return show_run(replay, operands[1]);
+    if (strcmp(command, "list") == 0)
+        return list_run(replay);
+    if (strcmp(command, "run") == 0)
+        return run_run(replay);
+    if (strcmp(command, "discard") == 0)
+        return discard_run(replay);
+    progress_message(&replay->progress, "no such command, expected one of list, show IMP_UID, run, discard");
+    return EXIT_USAGE;
+}
+
+static void replay_check(const struct settings *settings, struct faults *faults)
+{
+    size_t before = faults->count;
+    scan_check(settings, faults);
+    /* Both read one property file, and what is wrong with it is told once. */
+    if (faults->count == before)
+        send_check(settings, faults);
+}
+
+int main(int argc, char **argv)
+{
+    struct replay replay = {.scanned = 0};
+    struct program_option options[OPTIONS_COUNT + 1];
+    options_init(&replay.options);
+    options_list(&replay.options, options);
+    const struct program program = {
+        .id = PROGRAM_REPLAY,
+        .name = "impcert-replay",
+        .summary = "Shows the events that failed for good, and sends them back to be verified again.",
+        .operands = "list | show IMP_UID | run | discard",
+        .details =
+            "list     how many failed, by reason and age; --json: each\n"
+            "show     the story of one event: every failure, replay and discard that the queue still has\n"
+            "run      publishes them to the topic of the events and marks them as replayed, in one transaction\n"
+            "discard  marks them as given up\n"
+            "\n"
+            "Exit status: 0 all done; 1 some failed, or stopped before all was done; 2 usage or settings.",
+        .options = options,
+        .check = replay_check,
+    };
+    int exit_code;
+    struct settings *settings = settings_start(&program, argc, argv, &exit_code);
+    if (settings) {
+        replay.settings = settings;
+        progress_init(&replay.progress, program.name);
+        table_init(&replay.table);
+        replay_catch_signals();
+        exit_code = replay_command(&replay, argc - optind, argv + optind);
+        table_cleanup(&replay.table);
+    }
+    settings_free(settings);
+    options_cleanup(&replay.options);
+    return exit_code;
+}

@@ -1,0 +1,118 @@
+/* The options of impcert-replay. Main thread. */
+#include "replay/options.h"
+
+#include "common/clock.h"
+#include "common/utf8.h"
+
+#include <string.h>
+
+void options_init(struct options *options)
+{
+    *options = (struct options){.now_ms = clock_wall_ms()};
+    filter_init(&options->filter);
+}
+
+void options_cleanup(struct options *options)
+{
+    filter_cleanup(&options->filter);
+}
+
+static bool options_number(const char *text, int64_t least, int64_t most, int64_t *number, struct error *why)
+{
+    char shown[80];
+    size_t digits = strspn(text, "0123456789");
+    *number = 0;
+    for (size_t i = 0; i < digits && digits <= 12; i++)
+        *number = *number * 10 + (text[i] - '0');
+    if (digits && digits <= 12 && !text[digits] && *number >= least && *number <= most)
+        return true;
+    utf8_escape(text, strlen(text), shown, sizeof shown);
+    return error_set(why, "\"%s\", expected a whole number from %lld to %lld", shown, (long long)least,
+        (long long)most);
+}
+
+static bool take_reason(void *context, const char *value, struct error *why)
+{
+    struct options *options = context;
+    options->filtered = true;
+    return filter_add_reasons(&options->filter, value, why);
+}
+
+static bool take_imp_uid(void *context, const char *value, struct error *why)
+{
+    struct options *options = context;
+    options->filtered = true;
+    return filter_add_imp_uid(&options->filter, value, why);
+}
+
+static bool take_since(void *context, const char *value, struct error *why)
+{
+    struct options *options = context;
+    options->filtered = true;
+    return filter_time(value, options->now_ms, &options->filter.since_ms, why);
+}
+
+static bool take_until(void *context, const char *value, struct error *why)
+{
+    struct options *options = context;
+    options->filtered = true;
+    return filter_time(value, options->now_ms, &options->filter.until_ms, why);
+}
+
+static bool take_limit(void *context, const char *value, struct error *why)
+{
+    struct options *options = context;
+    return options_number(value, 1, 1000000000, &options->limit, why);
+}
+
+static bool take_rate(void *context, const char *value, struct error *why)
+{
+    struct options *options = context;
+    return options_number(value, 1, 1000000, &options->rate, why);
+}
+
+static bool take_max_replays(void *context, const char *value, struct error *why)
+{
+    struct options *options = context;
+    int64_t number;
+    if (!options_number(value, 1, 255, &number, why))
+        return false;
+    options->filter.max_replays = (int)number;
+    return true;
+}
+
+static bool take_why(void *context, const char *value, struct error *why)
+{
+    struct options *options = context;
+    options->why = value;
+    return (*value && strlen(value) <= 500) || error_set(why, "expected 1 to 500 characters that say why");
+}
+
+static bool take_flag(void *context, const char *value, struct error *why)
+{
+    (void)value, (void)why;
+    *(bool *)context = true;
+    return true;
+}
+
+void options_list(struct options *options, struct program_option rows[static OPTIONS_COUNT + 1])
+{
+    const struct program_option list[OPTIONS_COUNT + 1] = {
+        {"reason", "NAME,...", "only those that failed for this reason; may be repeated", take_reason, options},
+        {"imp-uid", "IMP_UID", "only this one; may be repeated", take_imp_uid, options},
+        {"since", "TIME", "failed at or after: 2026-01-02, 2026-01-02T03:04:05Z, or ago: 30m, 2h, 7d",
+            take_since, options},
+        {"until", "TIME", "failed before", take_until, options},
+        {"limit", "N", "at most so many (run, discard)", take_limit, options},
+        {"rate", "N", "at most so many a second (run)", take_rate, options},
+        {"max-replays", "N", "leave alone what was replayed so often [5] (run)", take_max_replays, options},
+        {"dry-run", NULL, "say what would be done, and do nothing (run, discard)", take_flag,
+            &options->dry_run},
+        {"json", NULL, "a JSON object a line, one for each event (list, show, run, discard)", take_flag,
+            &options->json},
+        {"why", "TEXT", "why they are given up (discard)", take_why, options},
+        {"yes", NULL, "do not ask (discard)", take_flag, &options->yes},
+        {.name = NULL},
+    };
+    memcpy(rows, list, sizeof list);
+}

@@ -1,0 +1,31 @@
+#ifndef IMPCERT_REPLAY_OPTIONS_H
+#define IMPCERT_REPLAY_OPTIONS_H
+
+#include "common/settings.h"
+#include "replay/filter.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What the command line says. Thread: main. */
+struct options {
+    struct filter filter;
+    int64_t limit; /* 0: none */
+    int64_t rate;  /* events a second; 0: no limit */
+    bool dry_run;
+    bool json;
+    bool yes;        /* no confirmation */
+    const char *why; /* of discard */
+    bool filtered;   /* any of the filters is given */
+    int64_t now_ms;  /* wall time, which relative times count from */
+};
+
+enum { OPTIONS_COUNT = 11 };
+
+void options_init(struct options *options);
+void options_cleanup(struct options *options);
+
+/* The rows for struct program, closed by one without a name, which fill options. */
+void options_list(struct options *options, struct program_option rows[static OPTIONS_COUNT + 1]);
+
+#endif
