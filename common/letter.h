@@ -57,8 +57,8 @@ struct letter_history {
 
 void letter_read(const rd_kafka_headers_t *headers, struct letter_history *history);
 
-/* What a dead letter tells, for those who look at it. A header that is missing or not as we write it counts as
- * nothing: REASON_NONE, 0, or an empty text. */
+/* What a dead letter tells, for those who look at it. A header that is missing or not as we write it counts
+ * as nothing: REASON_NONE, 0, or an empty text. */
 struct letter_failure {
     enum reason reason;
     char error[512];

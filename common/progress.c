@@ -68,8 +68,7 @@ static void progress_left(char *out, size_t size, double seconds, uint64_t done,
         snprintf(out, size, ", %.0f s left", seconds * (double)(total - done) / (double)done);
 }
 
-void progress_draw(
-    struct progress *progress, uint64_t done, uint64_t total, uint64_t count, const char *what)
+void progress_draw(struct progress *progress, uint64_t done, uint64_t total, uint64_t count, const char *what)
 {
     int64_t now_ns = clock_ns();
     if (!progress->terminal || now_ns < progress->next_drawing_ns)

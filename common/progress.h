@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Messages to the person on standard error, and on a terminal a progress line below them. Thread: main; owns the
- * terminal's last line while it draws. */
+/* Messages to the person on standard error, and on a terminal a progress line below them. Thread: main; owns
+ * the terminal's last line while it draws. */
 struct progress {
     const char *program;     /* stands before each message; borrowed for ever */
     bool terminal;           /* standard error is one */
@@ -26,8 +26,8 @@ void progress_message(struct progress *progress, const char *format, ...)
 /* The text alone, as it stands. */
 void progress_plain(struct progress *progress, const char *text);
 
-/* Draws "[=====>    ]  45 %  12,000 WHAT, 400/s, 10 s left" where it is due; total 0: not known, and then without bar
- * and time left. share: done of total, in the same unit; count: what is told. */
+/* Draws "[=====>    ]  45 %  12,000 WHAT, 400/s, 10 s left" where it is due; total 0: not known, and then
+ * without bar and time left. share: done of total, in the same unit; count: what is told. */
 void progress_draw(
     struct progress *progress, uint64_t done, uint64_t total, uint64_t count, const char *what);
 void progress_clear(struct progress *progress);

@@ -17,7 +17,7 @@
 #include <string.h>
 
 #define EXIT_USAGE 2
-#define OWN_OPTIONS_MOST 8
+#define OWN_OPTIONS_MOST 16
 
 /* What the command line asks for besides the program's work. */
 enum request {

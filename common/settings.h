@@ -60,7 +60,8 @@ enum program_id {
     PROGRAM_PUBLISH = 1 << 1,
     PROGRAM_VALIDATOR = 1 << 2, /* impcert-worker --apply-validator */
     PROGRAM_LIBRARY = 1 << 3,
-    PROGRAM_GATEWAY = 1 << 4
+    PROGRAM_GATEWAY = 1 << 4,
+    PROGRAM_REPLAY = 1 << 5
 };
 
 struct settings;

@@ -8,7 +8,7 @@
 
 #define WORKER PROGRAM_WORKER
 #define GATEWAY PROGRAM_GATEWAY
-#define PROGRAMS (PROGRAM_WORKER | PROGRAM_PUBLISH | PROGRAM_GATEWAY)
+#define PROGRAMS (PROGRAM_WORKER | PROGRAM_PUBLISH | PROGRAM_GATEWAY | PROGRAM_REPLAY)
 #define KAFKA (PROGRAMS | PROGRAM_LIBRARY)
 #define STORE (PROGRAM_WORKER | PROGRAM_VALIDATOR)
 #define LOG (PROGRAMS | PROGRAM_VALIDATOR)
@@ -55,7 +55,7 @@ const struct setting_row settings_table[SETTING_COUNT] = {
     [SETTING_RETRY_DELAYS] = {"IMPCERT_RETRY_DELAYS", SETTING_IS_DURATIONS, GROUP_KAFKA, WORKER,
         .fallback = "30s,5m,1h", .least = SECOND, .most = 7 * 24 * HOUR, .may_be_empty = true,
         .help = "retry tiers, topics <topic>.retry.<delay>; empty: none"},
-    [SETTING_DLQ_TOPIC] = {"IMPCERT_DLQ_TOPIC", SETTING_IS_TOPIC, GROUP_KAFKA, WORKER,
+    [SETTING_DLQ_TOPIC] = {"IMPCERT_DLQ_TOPIC", SETTING_IS_TOPIC, GROUP_KAFKA, WORKER | PROGRAM_REPLAY,
         .compute = compute_dlq_topic, .base = SETTING_TOPIC, .computed_help = "<topic>.dlq",
         .help = "topic of the events that failed for good"},
     [SETTING_WORKERS] = {"IMPCERT_WORKERS", SETTING_IS_NUMBER, GROUP_WORK, WORKER, .least = 1, .most = 256,

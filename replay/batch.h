@@ -25,8 +25,8 @@ struct batch {
     size_t bytes;
 };
 
-/* Copies the record's value and takes both headers, whatever happens; headers NULL: there is no event to send. False
- * when out of memory. */
+/* Copies the record's value and takes both headers, whatever happens; headers NULL: there is no event to
+ * send. False when out of memory. */
 bool batch_add(struct batch *batch, struct dead *dead, const rd_kafka_message_t *record,
     rd_kafka_headers_t *headers, rd_kafka_headers_t *mark);
 bool batch_full(const struct batch *batch, size_t items_most);

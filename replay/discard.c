@@ -11,7 +11,8 @@ int discard_run(struct replay *replay)
         return EXIT_USAGE;
     }
     if (!options->yes && !options->dry_run && !isatty(STDIN_FILENO)) {
-        progress_message(&replay->progress, "discard asks before it gives up events; without a terminal it needs --yes");
+        progress_message(
+            &replay->progress, "discard asks before it gives up events; without a terminal it needs --yes");
         return EXIT_USAGE;
     }
     struct move move = {.replay = replay, .doing = "discarded", .discard = true};

@@ -11,7 +11,7 @@
 enum { FILTER_IMP_UIDS_MOST = 1000 };
 
 struct filter {
-    unsigned reasons;     /* bits by enum reason; 0: all */
+    unsigned reasons;      /* bits by enum reason; 0: all */
     const char **imp_uids; /* owned list of borrowed texts; NULL: all */
     size_t imp_uid_count;
     int64_t since_ms, until_ms; /* wall time of the failure; 0: any */

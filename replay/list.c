@@ -12,7 +12,8 @@
 static const struct {
     const char *title;
     int64_t most_ms; /* age */
-} list_ages[] = {{"< 1 h", 3600000}, {"< 1 day", 86400000}, {"< 7 days", 7 * INT64_C(86400000)}, {"older", INT64_MAX}};
+} list_ages[] = {
+    {"< 1 h", 3600000}, {"< 1 day", 86400000}, {"< 7 days", 7 * INT64_C(86400000)}, {"older", INT64_MAX}};
 enum { AGES = sizeof list_ages / sizeof *list_ages };
 
 struct list {
@@ -72,9 +73,9 @@ static bool list_print_json(const struct dead *dead)
 {
     char failed[CLOCK_RFC3339_SIZE];
     clock_rfc3339(dead->failed_ms, failed);
-    json_t *object = json_pack("{s:s%, s:s, s:s, s:i, s:i, s:I}", "key", dead->key, (size_t)dead->key_size, "reason",
-        reason_name(dead->reason), "failed_at", failed, "replay_count", (int)dead->replay_count, "partition",
-        (int)dead->partition, "offset", (json_int_t)dead->offset);
+    json_t *object = json_pack("{s:s%, s:s, s:s, s:i, s:i, s:I}", "key", dead->key, (size_t)dead->key_size,
+        "reason", reason_name(dead->reason), "failed_at", failed, "replay_count", (int)dead->replay_count,
+        "partition", (int)dead->partition, "offset", (json_int_t)dead->offset);
     char *text = object ? json_dumps(object, 0) : NULL;
     bool printed = text && puts(text) >= 0;
     free(text);

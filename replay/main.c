@@ -84,7 +84,8 @@ static int replay_command(struct replay *replay, int count, char **operands)
     const char *command = count ? operands[0] : "";
     bool show = strcmp(command, "show") == 0;
     if (count != (show ? 2 : 1)) {
-        progress_message(&replay->progress, show ? "show takes one imp_uid" : "expected one of list, show IMP_UID, run, discard");
+        progress_message(&replay->progress,
+            show ? "show takes one imp_uid" : "expected one of list, show IMP_UID, run, discard");
         return EXIT_USAGE;
     }
     if (replay_refuse(replay, command))
@@ -124,7 +125,8 @@ int main(int argc, char **argv)
         .details =
             "list     how many failed, by reason and age; --json: each\n"
             "show     the story of one event: every failure, replay and discard that the queue still has\n"
-            "run      publishes them to the topic of the events and marks them as replayed, in one transaction\n"
+            "run      publishes them to the topic of the events and marks them as replayed, in one "
+            "transaction\n"
             "discard  marks them as given up\n"
             "\n"
             "Exit status: 0 all done; 1 some failed, or stopped before all was done; 2 usage or settings.",

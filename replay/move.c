@@ -18,11 +18,11 @@ struct moving {
     const struct move *move;
     struct send *send;
     struct batch batch;
-    size_t batch_most;        /* items of a batch */
-    size_t chosen, done;      /* dead letters */
-    uint64_t left_alone[2];   /* invalid, replayed too often */
+    size_t batch_most;                /* items of a batch */
+    size_t chosen, done;              /* dead letters */
+    uint64_t left_alone[2];           /* invalid, replayed too often */
     uint64_t by_reason[REASON_COUNT]; /* done */
-    int64_t next_ns;          /* when the next transaction may begin */
+    int64_t next_ns;                  /* when the next transaction may begin */
     enum send_result result;
 };
 
@@ -63,8 +63,8 @@ static int64_t *moving_from(const struct moving *moving, int32_t partitions)
         from[i] = -1;
     if (from)
         HASH_ITER(hh, moving->move->replay->table.keys, dead, next)
-        if (dead->chosen && (from[dead->partition] < 0 || dead->offset < from[dead->partition]))
-            from[dead->partition] = dead->offset;
+    if (dead->chosen && (from[dead->partition] < 0 || dead->offset < from[dead->partition]))
+        from[dead->partition] = dead->offset;
     return from;
 }
 
@@ -127,11 +127,15 @@ static int moving_summarize(struct moving *moving, const struct error *error)
     if (error->text[0])
         progress_message(&replay->progress, "%s", error->text);
     else if (replay_stop)
-        progress_message(&replay->progress, "interrupted: stopped between two transactions, nothing is half done");
+        progress_message(
+            &replay->progress, "interrupted: stopped between two transactions, nothing is half done");
     else if (left)
-        progress_message(&replay->progress, "%zu dead letters are no longer on the queue (retention, or dealt with meanwhile)", left);
+        progress_message(&replay->progress,
+            "%zu dead letters are no longer on the queue (retention, or dealt with meanwhile)", left);
     snprintf(text, sizeof text, "%s %zu events%s%s", moving->move->doing, moving->done, counts,
-        left ? "" : moving->chosen ? "" : " (nothing to do)");
+        left             ? ""
+        : moving->chosen ? ""
+                         : " (nothing to do)");
     progress_plain(&replay->progress, text);
     if (left) {
         snprintf(text, sizeof text, "%zu are left as they were", left);

@@ -4,8 +4,8 @@
 #include "replay/replay.h"
 #include "replay/send.h"
 
-/* What run and discard have in common: dead letters are chosen from the table, read again, and moved in transactions
- * of some hundreds. Thread: main. */
+/* What run and discard have in common: dead letters are chosen from the table, read again, and moved in
+ * transactions of some hundreds. Thread: main. */
 struct move {
     struct replay *replay;
     const char *doing; /* "replayed", "discarded" */

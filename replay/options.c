@@ -27,8 +27,8 @@ static bool options_number(const char *text, int64_t least, int64_t most, int64_
     if (digits && digits <= 12 && !text[digits] && *number >= least && *number <= most)
         return true;
     utf8_escape(text, strlen(text), shown, sizeof shown);
-    return error_set(why, "\"%s\", expected a whole number from %lld to %lld", shown, (long long)least,
-        (long long)most);
+    return error_set(
+        why, "\"%s\", expected a whole number from %lld to %lld", shown, (long long)least, (long long)most);
 }
 
 static bool take_reason(void *context, const char *value, struct error *why)
@@ -97,22 +97,30 @@ static bool take_flag(void *context, const char *value, struct error *why)
 
 void options_list(struct options *options, struct program_option rows[static OPTIONS_COUNT + 1])
 {
+#define TAKES(option, value, text, function)                                                                 \
+    {                                                                                                        \
+        .name = (option), .argument = (value), .help = (text), .take = (function), .context = options        \
+    }
+#define FLAG(option, text, flag)                                                                             \
+    {                                                                                                        \
+        .name = (option), .help = (text), .take = take_flag, .context = (flag)                               \
+    }
     const struct program_option list[OPTIONS_COUNT + 1] = {
-        {"reason", "NAME,...", "only those that failed for this reason; may be repeated", take_reason, options},
-        {"imp-uid", "IMP_UID", "only this one; may be repeated", take_imp_uid, options},
-        {"since", "TIME", "failed at or after: 2026-01-02, 2026-01-02T03:04:05Z, or ago: 30m, 2h, 7d",
-            take_since, options},
-        {"until", "TIME", "failed before", take_until, options},
-        {"limit", "N", "at most so many (run, discard)", take_limit, options},
-        {"rate", "N", "at most so many a second (run)", take_rate, options},
-        {"max-replays", "N", "leave alone what was replayed so often [5] (run)", take_max_replays, options},
-        {"dry-run", NULL, "say what would be done, and do nothing (run, discard)", take_flag,
-            &options->dry_run},
-        {"json", NULL, "a JSON object a line, one for each event (list, show, run, discard)", take_flag,
-            &options->json},
-        {"why", "TEXT", "why they are given up (discard)", take_why, options},
-        {"yes", NULL, "do not ask (discard)", take_flag, &options->yes},
+        TAKES("reason", "NAME,...", "only those that failed for this reason; may be repeated", take_reason),
+        TAKES("imp-uid", "IMP_UID", "only this one; may be repeated", take_imp_uid),
+        TAKES("since", "TIME", "failed at or after 2026-01-02, 2026-01-02T03:04:05Z, or ago: 30m, 2h, 7d",
+            take_since),
+        TAKES("until", "TIME", "failed before", take_until),
+        TAKES("limit", "N", "at most so many, the oldest first (run, discard)", take_limit),
+        TAKES("rate", "N", "at most so many a second (run)", take_rate),
+        TAKES("max-replays", "N", "leave alone what was replayed so often [5] (run)", take_max_replays),
+        FLAG("dry-run", "say what would be done, and do nothing (run, discard)", &options->dry_run),
+        FLAG("json", "a JSON object a line, one for each event", &options->json),
+        TAKES("why", "TEXT", "why they are given up (discard)", take_why),
+        FLAG("yes", "do not ask (discard)", &options->yes),
         {.name = NULL},
     };
+#undef FLAG
+#undef TAKES
     memcpy(rows, list, sizeof list);
 }

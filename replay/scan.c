@@ -61,7 +61,8 @@ static bool scan_measure(struct scan *scan, struct error *error)
         rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
             scan->client, rd_kafka_topic_name(scan->topic), i, &low, &high, ANSWER_MS);
         if (code)
-            return error_set(error, "the length of partition %d can't be read: %s", i, rd_kafka_err2str(code));
+            return error_set(
+                error, "the length of partition %d can't be read: %s", i, rd_kafka_err2str(code));
         scan->length += high - low;
     }
     return true;
@@ -78,8 +79,7 @@ struct scan *scan_open(const struct settings *settings, struct error *error)
     }
     scan->client = kafka_open(RD_KAFKA_CONSUMER, conf, error);
     if (scan->client)
-        scan->topic =
-            rd_kafka_topic_new(scan->client, settings_text(settings, SETTING_DLQ_TOPIC), NULL);
+        scan->topic = rd_kafka_topic_new(scan->client, settings_text(settings, SETTING_DLQ_TOPIC), NULL);
     if (scan->topic && scan_find_partitions(scan, error) && scan_measure(scan, error)) {
         scan->queue = rd_kafka_queue_new(scan->client);
         scan->ended = calloc((size_t)scan->partitions, sizeof *scan->ended);
@@ -149,7 +149,8 @@ static bool scan_take(struct scan *scan, const rd_kafka_message_t *message, int 
         scan->ended[message->partition] = true;
         return true;
     }
-    return error_set(error, "reading %s: %s", rd_kafka_topic_name(scan->topic), rd_kafka_message_errstr(message));
+    return error_set(
+        error, "reading %s: %s", rd_kafka_topic_name(scan->topic), rd_kafka_message_errstr(message));
 }
 
 static bool scan_loop(struct scan *scan, int left, const volatile int *stop, scan_visit visit, void *context,
@@ -175,8 +176,8 @@ static bool scan_loop(struct scan *scan, int left, const volatile int *stop, sca
     return ok;
 }
 
-bool scan_read(struct scan *scan, const int64_t *from, const volatile int *stop, scan_visit visit, void *context,
-    struct error *error)
+bool scan_read(struct scan *scan, const int64_t *from, const volatile int *stop, scan_visit visit,
+    void *context, struct error *error)
 {
     error->text[0] = '\0';
     int left = scan_start(scan, from);

@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Reads the dead letter queue from an offset of each partition to where it ends now, of what is committed. It belongs
- * to no consumer group and commits nothing. Thread: main. */
+/* Reads the dead letter queue from an offset of each partition to where it ends now, of what is committed. It
+ * belongs to no consumer group and commits nothing. Thread: main. */
 struct scan;
 
 /* NULL with the reason: a topic that is not there, no broker within some seconds, a setting that is wrong. */
@@ -26,9 +26,9 @@ void scan_check(const struct settings *settings, struct faults *faults);
 /* Called for each record, which is borrowed. False ends the scan, which then fails with the reason. */
 typedef bool (*scan_visit)(void *context, const rd_kafka_message_t *record, struct error *error);
 
-/* Reads from from[partition] on (below 0: this partition is left out; NULL: all of all) up to the end. stop: a flag
- * to look at now and then. False with the reason; an empty reason: stopped. */
-bool scan_read(struct scan *scan, const int64_t *from, const volatile int *stop, scan_visit visit, void *context,
-    struct error *error);
+/* Reads from from[partition] on (below 0: this partition is left out; NULL: all of all) up to the end. stop:
+ * a flag to look at now and then. False with the reason; an empty reason: stopped. */
+bool scan_read(struct scan *scan, const int64_t *from, const volatile int *stop, scan_visit visit,
+    void *context, struct error *error);
 
 #endif

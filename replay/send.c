@@ -26,7 +26,7 @@ static const struct kafka_property send_defaults[] = {{"compression.codec", "lz4
     {"batch.num.messages", "1000"}, {"linger.ms", "5"},
     {"transaction.timeout.ms", "30000"}, /* how long consumers wait for what a killed replay has begun */
     {"message.timeout.ms", "25000"}, {"message.max.bytes", "1000000000"}, /* the broker's limit decides */
-    {"partitioner", "murmur2_random"}, /* as those do that publish */
+    {"partitioner", "murmur2_random"},                                    /* as those do that publish */
     {NULL, NULL}};
 
 static const struct kafka_property send_fixed[] = {{"enable.idempotence", "true"}, {"acks", "all"},
@@ -131,8 +131,8 @@ enum send_result send_begin(struct send *send, struct error *error)
     return result;
 }
 
-static enum send_result send_produce(
-    struct send *send, const rd_kafka_vu_t *parts, size_t count, rd_kafka_headers_t *headers, struct error *error)
+static enum send_result send_produce(struct send *send, const rd_kafka_vu_t *parts, size_t count,
+    rd_kafka_headers_t *headers, struct error *error)
 {
     rd_kafka_error_t *why;
     while ((why = rd_kafka_produceva(send->client, parts, count)) &&
@@ -172,7 +172,8 @@ enum send_result send_mark(struct send *send, int32_t partition, const void *key
     return send_produce(send, parts, sizeof parts / sizeof *parts, headers, error);
 }
 
-/* A commit without an answer may have taken place: it must not be aborted, and only the same call can learn of it. */
+/* A commit without an answer may have taken place: it must not be aborted, and only the same call can learn
+ * of it. */
 enum send_result send_commit(struct send *send, struct error *error)
 {
     rd_kafka_error_t *why = rd_kafka_commit_transaction(send->client, COMMIT_MS);
@@ -184,7 +185,8 @@ enum send_result send_commit(struct send *send, struct error *error)
         send->open = false;
     if (!why || !rd_kafka_error_is_retriable(why))
         return send_judge(send, why, "committing a transaction", error);
-    error_set(error, "no broker says whether the last transaction is committed (%s): run again, what is done is marked",
+    error_set(error,
+        "no broker says whether the last transaction is committed (%s): run again, what is done is marked",
         rd_kafka_error_string(why));
     rd_kafka_error_destroy(why);
     return SEND_FAILED;

@@ -9,9 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The transactional producer: what one transaction holds is on Kafka as a whole or not at all, whatever happens to
- * this process. There is one transactional id for each dead letter queue, so that a second operator fences the first
- * before it looks at the queue. Thread: main. */
+/* The transactional producer: what one transaction holds is on Kafka as a whole or not at all, whatever
+ * happens to this process. There is one transactional id for each dead letter queue, so that a second
+ * operator fences the first before it looks at the queue. Thread: main. */
 struct send;
 
 enum send_result {

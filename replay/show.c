@@ -40,8 +40,8 @@ static void show_set_header(
 
 static json_t *show_failure(const rd_kafka_headers_t *headers)
 {
-    static const char *const names[] = {"reason", "error", "http_status", "attempts", "first_failed_at", "failed_at",
-        "origin", "replayed_at", "replay_count"};
+    static const char *const names[] = {"reason", "error", "http_status", "attempts", "first_failed_at",
+        "failed_at", "origin", "replayed_at", "replay_count"};
     json_t *object = json_pack("{s:s}", "what", "failed");
     for (size_t i = 0; object && i < sizeof names / sizeof *names; i++) {
         char header[64];
@@ -69,8 +69,7 @@ static void show_add_history(struct show *show, const rd_kafka_headers_t *header
     json_t *history = text ? json_loadb(text, size, 0, NULL) : NULL, *one;
     size_t i;
     if (json_is_array(history) && json_array_size(show->story) == 0)
-        json_array_foreach(history, i, one)
-        {
+        json_array_foreach (history, i, one) {
             json_object_set_new(one, "what", json_string("failed"));
             json_array_append(show->story, one);
         }
@@ -80,7 +79,8 @@ static void show_add_history(struct show *show, const rd_kafka_headers_t *header
 static bool show_visit(void *context, const rd_kafka_message_t *record, struct error *error)
 {
     struct show *show = context;
-    if (!record->key || record->key_len != strlen(show->key) || memcmp(record->key, show->key, record->key_len) != 0)
+    if (!record->key || record->key_len != strlen(show->key) ||
+        memcmp(record->key, show->key, record->key_len) != 0)
         return true;
     rd_kafka_headers_t *headers = NULL;
     rd_kafka_message_headers(record, &headers);
@@ -115,8 +115,7 @@ static int show_print(const struct show *show)
     size_t count = json_array_size(show->story);
     const json_t *one;
     size_t i;
-    json_array_foreach(show->story, i, one)
-    {
+    json_array_foreach (show->story, i, one) {
         if (!show->replay->options.json) {
             show_print_one(one);
             continue;
@@ -132,7 +131,8 @@ static int show_print(const struct show *show)
     }
     if (!show->replay->options.json)
         printf("%s: %s\n", show->key,
-            strcmp(json_string_value(json_object_get(json_array_get(show->story, count - 1), "what")), "failed") == 0
+            strcmp(json_string_value(json_object_get(json_array_get(show->story, count - 1), "what")),
+                "failed") == 0
                 ? "unresolved"
                 : "resolved");
     return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -35,7 +35,8 @@ static bool story_copy_foreign(rd_kafka_headers_t *headers, const rd_kafka_heade
     const char *name;
     const void *value;
     size_t size;
-    for (size_t i = 0; rd_kafka_header_get_all(own, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+    for (size_t i = 0; rd_kafka_header_get_all(own, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+         i++)
         if (strncmp(name, OWN_PREFIX, sizeof OWN_PREFIX - 1) != 0 &&
             rd_kafka_header_add(headers, name, -1, value, (ssize_t)size) != RD_KAFKA_RESP_ERR_NO_ERROR)
             return false;
@@ -106,8 +107,8 @@ rd_kafka_headers_t *story_event_headers(const rd_kafka_headers_t *own, int repla
 rd_kafka_headers_t *story_replayed_headers(int replay_count, int64_t now_ms)
 {
     rd_kafka_headers_t *headers = rd_kafka_headers_new(2);
-    return story_finish(headers, story_add_count(headers, replay_count) &&
-                                     story_add_time(headers, "impcert.replayed_at", now_ms));
+    return story_finish(headers,
+        story_add_count(headers, replay_count) && story_add_time(headers, "impcert.replayed_at", now_ms));
 }
 
 rd_kafka_headers_t *story_discarded_headers(const char *why, int64_t now_ms)

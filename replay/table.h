@@ -8,19 +8,19 @@
 #include <stdint.h>
 #include <uthash.h>
 
-/* The dead letter queue as a table: the newest record of a key counts, and one with a null value says that the key is
- * dealt with. Holds what is unresolved and nothing else: memory goes with that, not with the length of the topic.
- * Pure. Thread: main. */
+/* The dead letter queue as a table: the newest record of a key counts, and one with a null value says that
+ * the key is dealt with. Holds what is unresolved and nothing else: memory goes with that, not with the
+ * length of the topic. Pure. Thread: main. */
 struct dead {
     UT_hash_handle hh; /* the table's */
     int64_t offset;    /* of the newest record */
     int32_t partition;
-    uint8_t reason;        /* enum reason */
-    uint8_t replay_count;  /* at most 255 */
-    bool chosen; /* by the command under way */
+    uint8_t reason;       /* enum reason */
+    uint8_t replay_count; /* at most 255 */
+    bool chosen;          /* by the command under way */
     uint16_t key_size;
-    int64_t failed_ms;     /* wall time */
-    char key[];            /* key_size bytes and a NUL: an imp_uid, or where the event had none, its origin */
+    int64_t failed_ms; /* wall time */
+    char key[];        /* key_size bytes and a NUL: an imp_uid, or where the event had none, its origin */
 };
 
 struct table {
