@@ -9,15 +9,19 @@
 
 #define FIRST_DRAWING_NS (CLOCK_S / 2) /* short runs show none */
 #define DRAWING_NS (CLOCK_S / 10)
+#define PLAIN_NS (5 * CLOCK_S)
 #define BAR_WIDTH 30
 
 void progress_init(struct progress *progress, const char *program)
 {
-    int64_t now_ns = clock_ns();
-    *progress = (struct progress){.program = program,
-        .terminal = isatty(STDERR_FILENO),
-        .started_ns = now_ns,
-        .next_drawing_ns = now_ns + FIRST_DRAWING_NS};
+    *progress = (struct progress){.program = program, .terminal = isatty(STDERR_FILENO)};
+    progress_restart(progress);
+}
+
+void progress_restart(struct progress *progress)
+{
+    progress->started_ns = clock_ns();
+    progress->next_drawing_ns = progress->started_ns + (progress->terminal ? FIRST_DRAWING_NS : PLAIN_NS);
 }
 
 void progress_clear(struct progress *progress)
@@ -71,13 +75,18 @@ static void progress_left(char *out, size_t size, double seconds, uint64_t done,
 void progress_draw(struct progress *progress, uint64_t done, uint64_t total, uint64_t count, const char *what)
 {
     int64_t now_ns = clock_ns();
-    if (!progress->terminal || now_ns < progress->next_drawing_ns)
+    if (!(progress->terminal || progress->plain) || now_ns < progress->next_drawing_ns)
         return;
-    progress->next_drawing_ns = now_ns + DRAWING_NS;
+    progress->next_drawing_ns = now_ns + (progress->terminal ? DRAWING_NS : PLAIN_NS);
     char bar[BAR_WIDTH + 24], left[32];
     double seconds = (double)(now_ns - progress->started_ns) / (double)CLOCK_S;
     progress_bar(bar, sizeof bar, done, total);
     progress_left(left, sizeof left, seconds, done, total);
-    fprintf(stderr, "\r\033[K%s%" PRIu64 " %s, %.0f/s%s", bar, count, what, (double)count / seconds, left);
-    progress->drawn = true;
+    if (progress->terminal)
+        fprintf(
+            stderr, "\r\033[K%s%" PRIu64 " %s, %.0f/s%s", bar, count, what, (double)count / seconds, left);
+    else
+        progress_message(progress, "%" PRIu64 " of %" PRIu64 " %s, %.0f/s%s", count, total, what,
+            (double)count / seconds, left);
+    progress->drawn = progress->terminal;
 }

@@ -63,18 +63,22 @@ static enum send_result batch_send_item(const struct batch_item *item, struct se
         send, dead->partition, dead->key, dead->key_size, rd_kafka_headers_copy(item->mark), error);
 }
 
-static enum send_result batch_try(const struct batch *batch, struct send *send, struct error *error)
+static enum send_result batch_try(
+    const struct batch *batch, size_t from, size_t to, struct send *send, struct error *error)
 {
     enum send_result result = send_begin(send, error);
-    for (size_t i = 0; i < batch->count && result == SEND_OK; i++)
+    for (size_t i = from; i < to && result == SEND_OK; i++)
         result = batch_send_item(&batch->items[i], send, error);
     return result == SEND_OK ? send_commit(send, error) : result;
 }
 
-enum send_result batch_send(const struct batch *batch, struct send *send, struct error *error)
+enum send_result batch_send(
+    const struct batch *batch, size_t from, size_t to, struct send *send, struct error *error)
 {
     enum send_result result = SEND_ABORTED;
     for (int i = 0; i < TRIES && result == SEND_ABORTED; i++)
-        result = batch_try(batch, send, error);
+        result = batch_try(batch, from, to, send, error);
+    if (result == SEND_OK)
+        error->text[0] = '\0'; /* of a try before */
     return result;
 }

@@ -33,7 +33,9 @@ bool batch_full(const struct batch *batch, size_t items_most);
 /* Forgets all items. */
 void batch_clear(struct batch *batch);
 
-/* One transaction for all of it, tried again a few times where nothing of it came to be. */
-enum send_result batch_send(const struct batch *batch, struct send *send, struct error *error);
+/* One transaction for the items of [from, to), tried again a few times where nothing of it came to be. error
+ * is empty after SEND_OK. */
+enum send_result batch_send(
+    const struct batch *batch, size_t from, size_t to, struct send *send, struct error *error);
 
 #endif

@@ -21,11 +21,19 @@ struct list {
     int64_t oldest_ms[REASON_COUNT + 1];
 };
 
+static uint64_t list_sum(const struct list *list, size_t row)
+{
+    uint64_t sum = 0;
+    for (size_t age = 0; age < AGES; age++)
+        sum += list->counts[row][age];
+    return sum;
+}
+
 static void list_count_row(struct list *list, size_t row, size_t age, int64_t failed_ms)
 {
-    list->counts[row][age]++;
-    if (!list->oldest_ms[row] || failed_ms < list->oldest_ms[row])
+    if (!list_sum(list, row) || failed_ms < list->oldest_ms[row])
         list->oldest_ms[row] = failed_ms;
+    list->counts[row][age]++;
 }
 
 static void list_count(struct list *list, const struct dead *dead, int64_t now_ms)
@@ -35,14 +43,6 @@ static void list_count(struct list *list, const struct dead *dead, int64_t now_m
         age++;
     list_count_row(list, dead->reason, age, dead->failed_ms);
     list_count_row(list, REASON_COUNT, age, dead->failed_ms);
-}
-
-static uint64_t list_sum(const struct list *list, size_t row)
-{
-    uint64_t sum = 0;
-    for (size_t age = 0; age < AGES; age++)
-        sum += list->counts[row][age];
-    return sum;
 }
 
 static void list_print_row(const struct list *list, size_t row, const char *name)
@@ -71,11 +71,12 @@ static void list_print(const struct list *list)
 
 static bool list_print_json(const struct dead *dead)
 {
-    char failed[CLOCK_RFC3339_SIZE];
+    char key[TABLE_KEY_SHOWN], failed[CLOCK_RFC3339_SIZE];
+    table_show_key(dead, key);
     clock_rfc3339(dead->failed_ms, failed);
-    json_t *object = json_pack("{s:s%, s:s, s:s, s:i, s:i, s:I}", "key", dead->key, (size_t)dead->key_size,
-        "reason", reason_name(dead->reason), "failed_at", failed, "replay_count", (int)dead->replay_count,
-        "partition", (int)dead->partition, "offset", (json_int_t)dead->offset);
+    json_t *object = json_pack("{s:s, s:s, s:s, s:i, s:i, s:I}", "key", key, "reason",
+        reason_name(dead->reason), "failed_at", failed, "replay_count", (int)dead->replay_count, "partition",
+        (int)dead->partition, "offset", (json_int_t)dead->offset);
     char *text = object ? json_dumps(object, 0) : NULL;
     bool printed = text && puts(text) >= 0;
     free(text);
@@ -105,8 +106,7 @@ int list_run(struct replay *replay)
         return EXIT_FAILURE;
     struct list list = {.counts = {{0}}};
     struct dead *dead, *next;
-    HASH_ITER(hh, replay->table.keys, dead, next)
-    {
+    HASH_ITER (hh, replay->table.keys, dead, next) {
         if (!filter_match(&replay->options.filter, dead))
             continue;
         list_count(&list, dead, replay->options.now_ms);

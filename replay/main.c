@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-volatile int replay_stop;
+volatile sig_atomic_t replay_stop;
 
 static void on_signal(int number)
 {
@@ -43,6 +43,8 @@ static bool replay_visit(void *context, const rd_kafka_message_t *record, struct
     rd_kafka_headers_t *headers = NULL;
     rd_kafka_message_headers(record, &headers);
     letter_read_failure(headers, &failure);
+    if (!failure.failed_ms) /* a letter of somebody else's making */
+        failure.failed_ms = rd_kafka_message_timestamp(record, NULL);
     return table_put(
                &replay->table, record->key, record->key_len, record->partition, record->offset, &failure) ||
            error_set(error, "out of memory: %zu dead letters are unresolved", table_count(&replay->table));
@@ -66,8 +68,11 @@ bool replay_read_table(struct replay *replay, struct scan *scan)
 static int replay_refuse(struct replay *replay, const char *command)
 {
     const struct options *options = &replay->options;
-    bool run = strcmp(command, "run") == 0, discard = strcmp(command, "discard") == 0;
-    const char *wrong = options->limit && !run && !discard     ? "--limit"
+    bool run = strcmp(command, "run") == 0, discard = strcmp(command, "discard") == 0,
+         show = strcmp(command, "show") == 0;
+    const char *wrong = options->filtered && show              ? options->filtered
+                        : options->max_replays && !run         ? "--max-replays"
+                        : options->limit && !run && !discard   ? "--limit"
                         : options->rate && !run                ? "--rate"
                         : options->dry_run && !run && !discard ? "--dry-run"
                         : options->why && !discard             ? "--why"
@@ -138,6 +143,7 @@ int main(int argc, char **argv)
     if (settings) {
         replay.settings = settings;
         progress_init(&replay.progress, program.name);
+        replay.progress.plain = true;
         table_init(&replay.table);
         replay_catch_signals();
         exit_code = replay_command(&replay, argc - optind, argv + optind);

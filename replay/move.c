@@ -19,11 +19,10 @@ struct moving {
     struct send *send;
     struct batch batch;
     size_t batch_most;                /* items of a batch */
-    size_t chosen, done;              /* dead letters */
+    size_t chosen, done, failed;      /* dead letters */
     uint64_t left_alone[2];           /* invalid, replayed too often */
     uint64_t by_reason[REASON_COUNT]; /* done */
     int64_t next_ns;                  /* when the next transaction may begin */
-    enum send_result result;
 };
 
 /* ---- choosing ---- */
@@ -39,8 +38,7 @@ static void moving_choose(struct moving *moving)
     const struct options *options = &replay->options;
     struct dead *dead, *next;
     HASH_SORT(replay->table.keys, moving_older);
-    HASH_ITER(hh, replay->table.keys, dead, next)
-    {
+    HASH_ITER (hh, replay->table.keys, dead, next) {
         if (!filter_match(&options->filter, dead))
             continue;
         if (!moving->move->discard && filter_hopeless(&options->filter, dead)) {
@@ -62,9 +60,10 @@ static int64_t *moving_from(const struct moving *moving, int32_t partitions)
     for (int32_t i = 0; from && i < partitions; i++)
         from[i] = -1;
     if (from)
-        HASH_ITER(hh, moving->move->replay->table.keys, dead, next)
-    if (dead->chosen && (from[dead->partition] < 0 || dead->offset < from[dead->partition]))
-        from[dead->partition] = dead->offset;
+        HASH_ITER (hh, moving->move->replay->table.keys, dead, next) {
+            if (dead->chosen && (from[dead->partition] < 0 || dead->offset < from[dead->partition]))
+                from[dead->partition] = dead->offset;
+        }
     return from;
 }
 
@@ -98,8 +97,9 @@ static int moving_tell_dry(struct moving *moving)
     char counts[512], text[768];
     struct replay *replay = moving->move->replay;
     struct dead *dead, *next;
-    HASH_ITER(hh, replay->table.keys, dead, next)
-    by_reason[dead->reason] += dead->chosen;
+    HASH_ITER (hh, replay->table.keys, dead, next) {
+        by_reason[dead->reason] += dead->chosen;
+    }
     moving_counts(by_reason, counts, sizeof counts);
     snprintf(text, sizeof text, "%zu events would be %s%s", moving->chosen, moving->move->doing, counts);
     progress_plain(&replay->progress, text);
@@ -109,8 +109,10 @@ static int moving_tell_dry(struct moving *moving)
 
 static void moving_print_json(const struct moving *moving, const struct dead *dead)
 {
-    json_t *object = json_pack("{s:s%, s:s, s:s}", "key", dead->key, (size_t)dead->key_size, "reason",
-        reason_name(dead->reason), "what", moving->move->doing);
+    char key[TABLE_KEY_SHOWN];
+    table_show_key(dead, key);
+    json_t *object = json_pack(
+        "{s:s, s:s, s:s}", "key", key, "reason", reason_name(dead->reason), "what", moving->move->doing);
     char *text = object ? json_dumps(object, 0) : NULL;
     if (text)
         puts(text);
@@ -129,13 +131,12 @@ static int moving_summarize(struct moving *moving, const struct error *error)
     else if (replay_stop)
         progress_message(
             &replay->progress, "interrupted: stopped between two transactions, nothing is half done");
-    else if (left)
+    else if (left > moving->failed)
         progress_message(&replay->progress,
-            "%zu dead letters are no longer on the queue (retention, or dealt with meanwhile)", left);
+            "%zu dead letters are no longer on the queue (retention, or dealt with meanwhile)",
+            left - moving->failed);
     snprintf(text, sizeof text, "%s %zu events%s%s", moving->move->doing, moving->done, counts,
-        left             ? ""
-        : moving->chosen ? ""
-                         : " (nothing to do)");
+        moving->chosen ? "" : " (nothing to do)");
     progress_plain(&replay->progress, text);
     if (left) {
         snprintf(text, sizeof text, "%zu are left as they were", left);
@@ -160,23 +161,53 @@ static bool moving_pace(struct moving *moving)
     return !replay_stop;
 }
 
-static bool moving_commit(struct moving *moving, struct error *error)
+static void moving_done(struct moving *moving, size_t from, size_t to)
 {
-    if (!moving->batch.count)
-        return true;
-    if (!moving_pace(moving))
-        return false;
-    moving->result = batch_send(&moving->batch, moving->send, error);
-    if (moving->result != SEND_OK)
-        return false;
-    for (size_t i = 0; i < moving->batch.count; i++) {
+    for (size_t i = from; i < to; i++) {
         struct dead *dead = moving->batch.items[i].dead;
         dead->chosen = false;
         moving->by_reason[dead->reason]++;
         if (moving->move->replay->options.json)
             moving_print_json(moving, dead);
     }
-    moving->done += moving->batch.count;
+    moving->done += to - from;
+}
+
+static void moving_failed(struct moving *moving, size_t item, const struct error *error)
+{
+    struct dead *dead = moving->batch.items[item].dead;
+    char key[TABLE_KEY_SHOWN];
+    table_show_key(dead, key);
+    dead->chosen = false;
+    moving->failed++;
+    progress_message(&moving->move->replay->progress, "%s: %s", key, error->text);
+}
+
+/* One record that is refused takes its transaction with it: the halves are tried until it stands alone. */
+static bool moving_send(struct moving *moving, size_t from, size_t to, struct error *error)
+{
+    enum send_result result = batch_send(&moving->batch, from, to, moving->send, error);
+    size_t middle = from + (to - from) / 2;
+    if (result == SEND_REFUSED && to - from > 1)
+        return moving_send(moving, from, middle, error) && moving_send(moving, middle, to, error);
+    if (result == SEND_REFUSED)
+        moving_failed(moving, from, error);
+    else if (result == SEND_OK)
+        moving_done(moving, from, to);
+    else
+        return false;
+    error->text[0] = '\0';
+    return true;
+}
+
+static bool moving_commit(struct moving *moving, struct error *error)
+{
+    if (!moving->batch.count)
+        return true;
+    if (!moving_pace(moving))
+        return false;
+    if (!moving_send(moving, 0, moving->batch.count, error))
+        return false;
     batch_clear(&moving->batch);
     progress_draw(&moving->move->replay->progress, moving->done, moving->chosen, moving->done, "events");
     return true;
@@ -208,7 +239,7 @@ static bool moving_visit(void *context, const rd_kafka_message_t *record, struct
         return true;
     if (!moving_add(moving, dead, record, error))
         return false;
-    bool last = moving->done + moving->batch.count == moving->chosen;
+    bool last = moving->done + moving->failed + moving->batch.count == moving->chosen;
     if (!last && !batch_full(&moving->batch, moving->batch_most))
         return true;
     return moving_commit(moving, error) && !last;
@@ -217,11 +248,13 @@ static bool moving_visit(void *context, const rd_kafka_message_t *record, struct
 static void moving_move(struct moving *moving, struct scan *scan, struct error *error)
 {
     int64_t *from = moving_from(moving, scan_partitions(scan));
-    progress_init(&moving->move->replay->progress, moving->move->replay->progress.program);
+    progress_restart(&moving->move->replay->progress);
     if (!from)
         error_set(error, "out of memory");
     else if (scan_read(scan, from, &replay_stop, moving_visit, moving, error) && !replay_stop)
         moving_commit(moving, error);
+    if (moving->done)
+        send_settle(moving->send);
     batch_clear(&moving->batch);
     free(from);
 }
@@ -254,7 +287,19 @@ static int moving_run(struct moving *moving, struct scan *scan)
     return moving_summarize(moving, &error);
 }
 
-/* The producer comes first: once it is there nobody else can mark what is read here. */
+/* The producer comes before the reading: once it is there nobody else can mark what is read here. But first
+ * of all comes what fails soon and changes nothing. */
+static bool moving_open(struct moving *moving, struct scan *scan, struct error *error)
+{
+    const struct settings *settings = moving->move->replay->settings;
+    if (!moving->move->discard && !scan_has_topic(scan, settings_text(settings, SETTING_TOPIC), error))
+        return false;
+    if (moving->move->replay->options.dry_run)
+        return true;
+    moving->send = send_open(settings, error);
+    return moving->send;
+}
+
 int move_run(struct move *move)
 {
     struct replay *replay = move->replay;
@@ -268,10 +313,8 @@ int move_run(struct move *move)
     moving->move = move;
     int64_t rate = replay->options.rate;
     moving->batch_most = rate && rate < 2 * BATCH_ITEMS_MOST ? (size_t)(rate + 1) / 2 : BATCH_ITEMS_MOST;
-    bool dry = replay->options.dry_run;
-    moving->send = dry ? NULL : send_open(replay->settings, &error);
-    struct scan *scan = dry || moving->send ? scan_open(replay->settings, &error) : NULL;
-    if (scan)
+    struct scan *scan = scan_open(replay->settings, &error);
+    if (scan && moving_open(moving, scan, &error))
         exit_code = moving_run(moving, scan);
     else
         progress_message(&replay->progress, "%s", error.text);

@@ -34,28 +34,28 @@ static bool options_number(const char *text, int64_t least, int64_t most, int64_
 static bool take_reason(void *context, const char *value, struct error *why)
 {
     struct options *options = context;
-    options->filtered = true;
+    options->filtered = "--reason";
     return filter_add_reasons(&options->filter, value, why);
 }
 
 static bool take_imp_uid(void *context, const char *value, struct error *why)
 {
     struct options *options = context;
-    options->filtered = true;
+    options->filtered = "--imp-uid";
     return filter_add_imp_uid(&options->filter, value, why);
 }
 
 static bool take_since(void *context, const char *value, struct error *why)
 {
     struct options *options = context;
-    options->filtered = true;
+    options->filtered = "--since";
     return filter_time(value, options->now_ms, &options->filter.since_ms, why);
 }
 
 static bool take_until(void *context, const char *value, struct error *why)
 {
     struct options *options = context;
-    options->filtered = true;
+    options->filtered = "--until";
     return filter_time(value, options->now_ms, &options->filter.until_ms, why);
 }
 
@@ -78,6 +78,7 @@ static bool take_max_replays(void *context, const char *value, struct error *why
     if (!options_number(value, 1, 255, &number, why))
         return false;
     options->filter.max_replays = (int)number;
+    options->max_replays = true;
     return true;
 }
 

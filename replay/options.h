@@ -14,10 +14,11 @@ struct options {
     int64_t rate;  /* events a second; 0: no limit */
     bool dry_run;
     bool json;
-    bool yes;        /* no confirmation */
-    const char *why; /* of discard */
-    bool filtered;   /* any of the filters is given */
-    int64_t now_ms;  /* wall time, which relative times count from */
+    bool yes;             /* no confirmation */
+    const char *why;      /* of discard */
+    const char *filtered; /* the last filter that is given, "--reason"; NULL: none */
+    bool max_replays;     /* --max-replays is given */
+    int64_t now_ms;       /* wall time, which relative times count from */
 };
 
 enum { OPTIONS_COUNT = 11 };

@@ -7,6 +7,8 @@
 #include "replay/scan.h"
 #include "replay/table.h"
 
+#include <signal.h>
+
 /* What the commands of impcert-replay share. Thread: main. */
 enum { EXIT_SOME_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -20,7 +22,7 @@ struct replay {
 };
 
 /* Set by the first SIGINT or SIGTERM: commands end at the next point where nothing is half done. */
-extern volatile int replay_stop;
+extern volatile sig_atomic_t replay_stop;
 
 /* Reads the whole queue into the table. False with a message, or without one after a stop. */
 bool replay_read_table(struct replay *replay, struct scan *scan);

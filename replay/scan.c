@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/kafka.h"
+#include "common/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,13 +20,14 @@ struct scan {
     rd_kafka_queue_t *queue;
     int32_t partitions;
     int64_t length;
-    bool *ended; /* by partition, of the scan under way */
+    bool *ended;     /* by partition, of the scan under way */
+    char fault[256]; /* what Kafka last complained of */
 };
 
 static const struct kafka_property scan_defaults[] = {
     /* Fast through a long queue, in bounded memory. */
-    {"queued.min.messages", "20000"}, {"queued.max.messages.kbytes", "8192"},
-    {"max.partition.fetch.bytes", "1048576"}, {"fetch.wait.max.ms", "50"}, {NULL, NULL}};
+    {"queued.min.messages", "2000"}, {"queued.max.messages.kbytes", "512"}, /* of each partition */
+    {"max.partition.fetch.bytes", "262144"}, {"fetch.wait.max.ms", "50"}, {NULL, NULL}};
 
 static const struct kafka_property scan_fixed[] = {{"isolation.level", "read_committed"},
     {"enable.partition.eof", "true"}, {"enable.auto.commit", "false"}, {"enable.auto.offset.store", "false"},
@@ -36,52 +38,93 @@ void scan_check(const struct settings *settings, struct faults *faults)
     kafka_conf_check(settings, scan_defaults, scan_fixed, faults);
 }
 
-static bool scan_find_partitions(struct scan *scan, struct error *error)
+/* What went wrong with a broker is worth more than the sum "1/1 brokers are down" that follows it. */
+static void scan_on_error(rd_kafka_t *client, int code, const char *reason, void *context)
+{
+    (void)client;
+    struct scan *scan = context;
+    if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+        utf8_escape(reason, strlen(reason), scan->fault, sizeof scan->fault);
+}
+
+/* Returns false with the reason, for which it has what the client complained of meanwhile. */
+static bool scan_no_answer(struct scan *scan, const char *otherwise, struct error *error)
+{
+    rd_kafka_poll(scan->client, 0);
+    return error_set(error, "no broker answers: %s", scan->fault[0] ? scan->fault : otherwise);
+}
+
+static bool scan_find_partitions(
+    struct scan *scan, rd_kafka_topic_t *topic, int32_t *partitions, struct error *error)
 {
     const struct rd_kafka_metadata *metadata;
-    const char *name = rd_kafka_topic_name(scan->topic);
-    rd_kafka_resp_err_t code = rd_kafka_metadata(scan->client, 0, scan->topic, &metadata, ANSWER_MS);
+    const char *name = rd_kafka_topic_name(topic);
+    rd_kafka_resp_err_t code = rd_kafka_metadata(scan->client, 0, topic, &metadata, ANSWER_MS);
     if (code)
-        return error_set(error, "no broker answers: %s", rd_kafka_err2str(code));
+        return scan_no_answer(scan, rd_kafka_err2str(code), error);
     if (metadata->topic_cnt == 1)
         code = metadata->topics[0].err;
-    scan->partitions = metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
+    *partitions = metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
     rd_kafka_metadata_destroy(metadata);
     if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
         return error_set(error, "topic %s does not exist: correct IMPCERT_DLQ_TOPIC or IMPCERT_TOPIC", name);
-    if (code || !scan->partitions)
+    if (code || !*partitions)
         return error_set(error, "topic %s: %s", name, code ? rd_kafka_err2str(code) : "it has no partitions");
     return true;
 }
 
-static bool scan_measure(struct scan *scan, struct error *error)
+bool scan_has_topic(struct scan *scan, const char *name, struct error *error)
+{
+    int32_t partitions;
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(scan->client, name, NULL);
+    if (!topic)
+        return error_set(error, "topic %s: %s", name, rd_kafka_err2str(rd_kafka_last_error()));
+    bool found = scan_find_partitions(scan, topic, &partitions, error);
+    rd_kafka_topic_destroy(topic);
+    return found;
+}
+
+/* A partition whose leader is just elected has no answer: then the length is not known, and reading, which
+ * librdkafka repeats, goes on without. */
+static void scan_measure(struct scan *scan)
 {
     for (int32_t i = 0; i < scan->partitions; i++) {
         int64_t low, high;
-        rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-            scan->client, rd_kafka_topic_name(scan->topic), i, &low, &high, ANSWER_MS);
-        if (code)
-            return error_set(
-                error, "the length of partition %d can't be read: %s", i, rd_kafka_err2str(code));
+        if (rd_kafka_query_watermark_offsets(
+                scan->client, rd_kafka_topic_name(scan->topic), i, &low, &high, ANSWER_MS)) {
+            scan->length = 0;
+            return;
+        }
         scan->length += high - low;
     }
-    return true;
+}
+
+static bool scan_connect(struct scan *scan, const struct settings *settings, struct error *error)
+{
+    const char *name = settings_text(settings, SETTING_DLQ_TOPIC);
+    rd_kafka_conf_t *conf = kafka_conf_new(settings, scan_defaults, scan_fixed, error);
+    if (!conf)
+        return false;
+    rd_kafka_conf_set_opaque(conf, scan);
+    rd_kafka_conf_set_error_cb(conf, scan_on_error);
+    scan->client = kafka_open(RD_KAFKA_CONSUMER, conf, error);
+    if (!scan->client)
+        return false;
+    scan->queue = rd_kafka_queue_new(scan->client);
+    scan->topic = rd_kafka_topic_new(scan->client, name, NULL);
+    return scan->topic || error_set(error, "topic %s: %s", name, rd_kafka_err2str(rd_kafka_last_error()));
 }
 
 struct scan *scan_open(const struct settings *settings, struct error *error)
 {
-    rd_kafka_conf_t *conf = kafka_conf_new(settings, scan_defaults, scan_fixed, error);
-    struct scan *scan = conf ? calloc(1, sizeof *scan) : NULL;
+    struct scan *scan = calloc(1, sizeof *scan);
     if (!scan) {
-        if (conf)
-            rd_kafka_conf_destroy(conf);
+        error_set(error, "out of memory");
         return NULL;
     }
-    scan->client = kafka_open(RD_KAFKA_CONSUMER, conf, error);
-    if (scan->client)
-        scan->topic = rd_kafka_topic_new(scan->client, settings_text(settings, SETTING_DLQ_TOPIC), NULL);
-    if (scan->topic && scan_find_partitions(scan, error) && scan_measure(scan, error)) {
-        scan->queue = rd_kafka_queue_new(scan->client);
+    if (scan_connect(scan, settings, error) &&
+        scan_find_partitions(scan, scan->topic, &scan->partitions, error)) {
+        scan_measure(scan);
         scan->ended = calloc((size_t)scan->partitions, sizeof *scan->ended);
         if (scan->ended)
             return scan;
@@ -115,15 +158,21 @@ int64_t scan_length(const struct scan *scan)
     return scan->length;
 }
 
-/* Returns how many partitions are read. */
-static int scan_start(struct scan *scan, const int64_t *from)
+/* Returns how many partitions are read; below 0 with the reason. */
+static int scan_start(struct scan *scan, const int64_t *from, struct error *error)
 {
     int started = 0;
     for (int32_t i = 0; i < scan->partitions; i++) {
         int64_t offset = from ? from[i] : RD_KAFKA_OFFSET_BEGINNING;
         scan->ended[i] = from && from[i] < 0;
-        if (!scan->ended[i] && rd_kafka_consume_start_queue(scan->topic, i, offset, scan->queue) == 0)
-            started++;
+        if (scan->ended[i])
+            continue;
+        if (rd_kafka_consume_start_queue(scan->topic, i, offset, scan->queue)) {
+            error_set(error, "reading partition %d of %s: %s", i, rd_kafka_topic_name(scan->topic),
+                rd_kafka_err2str(rd_kafka_last_error()));
+            return -1;
+        }
+        started++;
     }
     return started;
 }
@@ -153,8 +202,8 @@ static bool scan_take(struct scan *scan, const rd_kafka_message_t *message, int 
         error, "reading %s: %s", rd_kafka_topic_name(scan->topic), rd_kafka_message_errstr(message));
 }
 
-static bool scan_loop(struct scan *scan, int left, const volatile int *stop, scan_visit visit, void *context,
-    struct error *error)
+static bool scan_loop(struct scan *scan, int left, const volatile sig_atomic_t *stop, scan_visit visit,
+    void *context, struct error *error)
 {
     rd_kafka_message_t *messages[BATCH];
     int64_t heard_ns = clock_ns();
@@ -164,24 +213,25 @@ static bool scan_loop(struct scan *scan, int left, const volatile int *stop, sca
             return false;
         rd_kafka_poll(scan->client, 0);
         ssize_t count = rd_kafka_consume_batch_queue(scan->queue, POLL_MS, messages, BATCH);
-        if (count > 0)
-            heard_ns = clock_ns();
-        else if (clock_ns() - heard_ns > SILENCE)
-            return error_set(error, "no broker answers");
+        if (count <= 0 && clock_ns() - heard_ns > SILENCE)
+            return scan_no_answer(scan, "no word for too long", error);
         for (ssize_t i = 0; i < count; i++) {
             ok = ok && scan_take(scan, messages[i], &left, visit, context, error);
             rd_kafka_message_destroy(messages[i]);
         }
+        /* A visit may take its time, which is no silence of the broker's. */
+        if (count > 0)
+            heard_ns = clock_ns();
     }
     return ok;
 }
 
-bool scan_read(struct scan *scan, const int64_t *from, const volatile int *stop, scan_visit visit,
+bool scan_read(struct scan *scan, const int64_t *from, const volatile sig_atomic_t *stop, scan_visit visit,
     void *context, struct error *error)
 {
     error->text[0] = '\0';
-    int left = scan_start(scan, from);
-    bool ok = scan_loop(scan, left, stop, visit, context, error);
+    int left = scan_start(scan, from, error);
+    bool ok = left >= 0 && scan_loop(scan, left, stop, visit, context, error);
     scan_stop(scan, from);
     return ok;
 }

@@ -5,6 +5,7 @@
 #include "common/settings.h"
 
 #include <librdkafka/rdkafka.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -17,8 +18,12 @@ struct scan *scan_open(const struct settings *settings, struct error *error);
 void scan_close(struct scan *scan);
 
 int32_t scan_partitions(const struct scan *scan);
-/* Records between the ends of the topic, at most: compacted ones are no longer there. For progress. */
+/* Records between the ends of the topic, at most: compacted ones are no longer there. 0: not known.
+ * For progress. */
 int64_t scan_length(const struct scan *scan);
+
+/* Whether a topic is there; false with the reason. Asking does not create it. */
+bool scan_has_topic(struct scan *scan, const char *name, struct error *error);
 
 /* Adds to faults what is wrong with the settings of the consumer. */
 void scan_check(const struct settings *settings, struct faults *faults);
@@ -28,7 +33,7 @@ typedef bool (*scan_visit)(void *context, const rd_kafka_message_t *record, stru
 
 /* Reads from from[partition] on (below 0: this partition is left out; NULL: all of all) up to the end. stop:
  * a flag to look at now and then. False with the reason; an empty reason: stopped. */
-bool scan_read(struct scan *scan, const int64_t *from, const volatile int *stop, scan_visit visit,
+bool scan_read(struct scan *scan, const int64_t *from, const volatile sig_atomic_t *stop, scan_visit visit,
     void *context, struct error *error);
 
 #endif

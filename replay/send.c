@@ -1,17 +1,21 @@
 /* Transactions (rdkafka.h, "Transactional producer API"). Main thread. */
 #include "replay/send.h"
 
+#include "common/clock.h"
 #include "common/kafka.h"
+#include "common/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define INIT_MS 30000
-#define COMMIT_MS 60000
-#define COMMIT_TRIES 3
-#define ABORT_MS 10000
+/* What is left of the transaction's own time, as rdkafka.h recommends. */
+#define REST_MS (-1)
+#define END_TRIES 3
 #define POLL_MS 100
+#define SETTLE_MS 3000
+#define SETTLE_NAP_MS 10
 /* Kafka's limit of a transactional id is that of a string; a topic's name has at most 249 characters. */
 #define ID_SIZE 300
 
@@ -19,7 +23,12 @@ struct send {
     rd_kafka_t *client;
     const char *topic; /* the main one */
     const char *dlq;
-    bool open; /* a transaction is */
+    bool open;    /* a transaction is */
+    bool refused; /* a record of it was, for what it is */
+    struct {
+        int64_t *last; /* by partition: the newest record's offset; -1: none */
+        int32_t count;
+    } written[2]; /* the main topic, the queue */
 };
 
 static const struct kafka_property send_defaults[] = {{"compression.codec", "lz4"},
@@ -52,7 +61,81 @@ static rd_kafka_conf_t *send_conf(const struct settings *settings, struct error 
     return NULL;
 }
 
-/* What an error of a transaction means; it is destroyed. */
+/* Without memory nothing is waited for. */
+static void send_note(struct send *send, const rd_kafka_message_t *message)
+{
+    bool dlq = strcmp(rd_kafka_topic_name(message->rkt), send->dlq) == 0;
+    int32_t count = send->written[dlq].count;
+    if (message->partition >= count) {
+        size_t wanted = (size_t)message->partition + 1;
+        int64_t *grown = realloc(send->written[dlq].last, wanted * sizeof *grown);
+        if (!grown)
+            return;
+        for (; count <= message->partition; count++)
+            grown[count] = -1;
+        send->written[dlq].last = grown;
+        send->written[dlq].count = count;
+    }
+    if (message->offset > send->written[dlq].last[message->partition])
+        send->written[dlq].last[message->partition] = message->offset;
+}
+
+static void send_on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, void *context)
+{
+    (void)client;
+    struct send *send = context;
+    switch (message->err) {
+    case RD_KAFKA_RESP_ERR_NO_ERROR:
+        send_note(send, message);
+        break;
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG:
+        send->refused = true;
+        break;
+    default:
+        break;
+    }
+}
+
+/* What went wrong shows in what a call returns; this keeps it from the log. */
+static void send_on_error(rd_kafka_t *client, int code, const char *reason, void *context)
+{
+    (void)client, (void)code, (void)context;
+    log_debug("kafka error", LOG_TEXT("error", reason));
+}
+
+/* False where the broker does not say that it is aborted: it ends it by itself, but here no other can begin.
+ */
+static bool send_abort(struct send *send)
+{
+    rd_kafka_error_t *why = NULL;
+    bool again = send->open;
+    send->open = false;
+    for (int tries = 0; again && tries < END_TRIES; tries++) {
+        if (why)
+            rd_kafka_error_destroy(why);
+        why = rd_kafka_abort_transaction(send->client, REST_MS);
+        again = why && rd_kafka_error_is_retriable(why);
+    }
+    if (why)
+        rd_kafka_error_destroy(why);
+    return !why;
+}
+
+static bool send_is_fenced(const struct send *send, rd_kafka_resp_err_t code)
+{
+    rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(send->client, NULL, 0);
+    return code == RD_KAFKA_RESP_ERR__FENCED || code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
+           fatal == RD_KAFKA_RESP_ERR__FENCED || fatal == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
+           fatal == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
+}
+
+/* What an error of a transaction means; it is destroyed. A transaction that must be aborted is. A record that
+ * is not taken by a transaction that has failed meanwhile is answered with the bare __STATE. A producer that
+ * was fenced may learn so only when it aborts. */
 static enum send_result send_judge(
     struct send *send, rd_kafka_error_t *why, const char *doing, struct error *error)
 {
@@ -61,17 +144,15 @@ static enum send_result send_judge(
     rd_kafka_resp_err_t code = rd_kafka_error_code(why);
     enum send_result result = SEND_FAILED;
     error_set(error, "%s: %s", doing, rd_kafka_error_string(why));
-    if (code == RD_KAFKA_RESP_ERR__FENCED || code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
-        code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH ||
-        rd_kafka_fatal_error(send->client, NULL, 0) == RD_KAFKA_RESP_ERR__FENCED)
-        result = SEND_FENCED;
-    else if (rd_kafka_error_txn_requires_abort(why) || rd_kafka_error_is_retriable(why))
-        result = SEND_ABORTED;
+    bool abort = rd_kafka_error_txn_requires_abort(why) || rd_kafka_error_is_retriable(why) ||
+                 (code == RD_KAFKA_RESP_ERR__STATE && send->open);
     rd_kafka_error_destroy(why);
-    if (result == SEND_FENCED)
+    if (abort && send_abort(send))
+        result = send->refused ? SEND_REFUSED : SEND_ABORTED;
+    if (send_is_fenced(send, code)) {
         error_set(error, "another impcert-replay works on %s now", send->dlq);
-    if (result == SEND_ABORTED)
-        send_abort(send);
+        result = SEND_FENCED;
+    }
     return result;
 }
 
@@ -87,14 +168,20 @@ static enum send_result send_init(struct send *send, struct error *error)
 
 struct send *send_open(const struct settings *settings, struct error *error)
 {
-    struct send *send = calloc(1, sizeof *send);
-    rd_kafka_conf_t *conf = send ? send_conf(settings, error) : NULL;
-    if (!conf) {
-        free(send);
+    rd_kafka_conf_t *conf = send_conf(settings, error);
+    struct send *send = conf ? calloc(1, sizeof *send) : NULL;
+    if (!send) {
+        if (conf) {
+            rd_kafka_conf_destroy(conf);
+            error_set(error, "out of memory");
+        }
         return NULL;
     }
     send->topic = settings_text(settings, SETTING_TOPIC);
     send->dlq = settings_text(settings, SETTING_DLQ_TOPIC);
+    rd_kafka_conf_set_opaque(conf, send);
+    rd_kafka_conf_set_dr_msg_cb(conf, send_on_delivery);
+    rd_kafka_conf_set_error_cb(conf, send_on_error);
     send->client = kafka_open(RD_KAFKA_PRODUCER, conf, error);
     if (send->client && send_init(send, error) == SEND_OK)
         return send;
@@ -110,17 +197,9 @@ void send_close(struct send *send)
         send_abort(send);
         rd_kafka_destroy(send->client);
     }
+    free(send->written[0].last);
+    free(send->written[1].last);
     free(send);
-}
-
-void send_abort(struct send *send)
-{
-    if (!send->open)
-        return;
-    send->open = false;
-    rd_kafka_error_t *why = rd_kafka_abort_transaction(send->client, ABORT_MS);
-    if (why)
-        rd_kafka_error_destroy(why);
 }
 
 enum send_result send_begin(struct send *send, struct error *error)
@@ -128,6 +207,7 @@ enum send_result send_begin(struct send *send, struct error *error)
     enum send_result result =
         send_judge(send, rd_kafka_begin_transaction(send->client), "beginning a transaction", error);
     send->open = result == SEND_OK;
+    send->refused = false;
     return result;
 }
 
@@ -176,18 +256,40 @@ enum send_result send_mark(struct send *send, int32_t partition, const void *key
  * of it. */
 enum send_result send_commit(struct send *send, struct error *error)
 {
-    rd_kafka_error_t *why = rd_kafka_commit_transaction(send->client, COMMIT_MS);
-    for (int tries = 1; why && rd_kafka_error_is_retriable(why) && tries < COMMIT_TRIES; tries++) {
+    rd_kafka_error_t *why = rd_kafka_commit_transaction(send->client, REST_MS);
+    for (int tries = 1; why && rd_kafka_error_is_retriable(why) && tries < END_TRIES; tries++) {
         rd_kafka_error_destroy(why);
-        why = rd_kafka_commit_transaction(send->client, COMMIT_MS);
+        why = rd_kafka_commit_transaction(send->client, REST_MS);
     }
-    if (!why)
+    bool unknown = why && rd_kafka_error_is_retriable(why);
+    if (!why || unknown)
         send->open = false;
-    if (!why || !rd_kafka_error_is_retriable(why))
+    if (!unknown)
         return send_judge(send, why, "committing a transaction", error);
     error_set(error,
         "no broker says whether the last transaction is committed (%s): run again, what is done is marked",
         rd_kafka_error_string(why));
     rd_kafka_error_destroy(why);
     return SEND_FAILED;
+}
+
+/* The client asks for the end of what is committed: isolation.level is read_committed unless set. */
+static bool send_settled(struct send *send, const char *topic, int32_t partition, int64_t offset)
+{
+    int64_t low, high;
+    rd_kafka_resp_err_t code =
+        rd_kafka_query_watermark_offsets(send->client, topic, partition, &low, &high, SETTLE_MS);
+    return code || high > offset;
+}
+
+void send_settle(struct send *send)
+{
+    const char *const topics[] = {send->topic, send->dlq};
+    int64_t until_ns = clock_ns() + SETTLE_MS * CLOCK_MS;
+    for (size_t topic = 0; topic < 2; topic++)
+        for (int32_t i = 0; i < send->written[topic].count; i++) {
+            int64_t last = send->written[topic].last[i];
+            while (last >= 0 && clock_ns() < until_ns && !send_settled(send, topics[topic], i, last))
+                rd_kafka_poll(send->client, SETTLE_NAP_MS);
+        }
 }

@@ -17,6 +17,7 @@ struct send;
 enum send_result {
     SEND_OK,
     SEND_ABORTED, /* nothing of it is on Kafka; it may be tried again */
+    SEND_REFUSED, /* nothing of it is on Kafka; a record of it is refused for what it is, as one too large */
     SEND_FENCED,  /* somebody else replays this queue now */
     SEND_FAILED   /* it can't go on */
 };
@@ -37,6 +38,8 @@ enum send_result send_mark(struct send *send, int32_t partition, const void *key
     rd_kafka_headers_t *headers, struct error *error);
 /* SEND_OK: all of it is on Kafka. */
 enum send_result send_commit(struct send *send, struct error *error);
-void send_abort(struct send *send);
+/* Waits, but not for long, until readers see all that was committed: a broker says that a transaction is
+ * committed before its end stands on each partition. Who lists the queue next is not to find it there. */
+void send_settle(struct send *send);
 
 #endif

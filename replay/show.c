@@ -1,5 +1,5 @@
 /* impcert-replay show: the story of one event, from the records that the queue still has. Main thread. */
-#include "common/clock.h"
+#include "common/utf8.h"
 #include "replay/replay.h"
 
 #include <inttypes.h>
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define HISTORY "impcert.replay_history"
+#define SHOWN_SIZE 600
 
 struct show {
     struct replay *replay;
@@ -26,8 +27,11 @@ static const char *show_header(const rd_kafka_headers_t *headers, const char *na
 
 static void show_set_text(json_t *object, const char *name, const char *text, size_t size)
 {
-    if (text && size)
-        json_object_set_new(object, name, json_stringn(text, size));
+    char shown[SHOWN_SIZE];
+    if (!text || !size)
+        return;
+    utf8_escape(text, size, shown, sizeof shown);
+    json_object_set_new(object, name, json_string(shown));
 }
 
 static void show_set_header(
@@ -70,8 +74,8 @@ static void show_add_history(struct show *show, const rd_kafka_headers_t *header
     size_t i;
     if (json_is_array(history) && json_array_size(show->story) == 0)
         json_array_foreach (history, i, one) {
-            json_object_set_new(one, "what", json_string("failed"));
-            json_array_append(show->story, one);
+            if (json_object_set_new(one, "what", json_string("failed")) == 0)
+                json_array_append(show->story, one);
         }
     json_decref(history);
 }
@@ -93,21 +97,30 @@ static bool show_visit(void *context, const rd_kafka_message_t *record, struct e
     return json_array_append_new(show->story, object) == 0 || error_set(error, "out of memory");
 }
 
+/* The member as text for a terminal, which the history of a foreign letter may not be; NULL: none. */
+static const char *show_member(const json_t *object, const char *name, char shown[static SHOWN_SIZE])
+{
+    const json_t *value = json_object_get(object, name);
+    if (!json_is_string(value))
+        return NULL;
+    utf8_escape(json_string_value(value), json_string_length(value), shown, SHOWN_SIZE);
+    return shown;
+}
+
 static void show_print_one(const json_t *object)
 {
-    const char *what = json_string_value(json_object_get(object, "what")), *name;
-    const json_t *value;
-    printf("%s", what);
-    const char *order[] = {"at", "failed_at", "reason"};
-    for (size_t i = 0; i < sizeof order / sizeof *order; i++)
-        if ((value = json_object_get(object, order[i])))
-            printf("  %s", json_string_value(value));
-    putchar('\n');
+    static const char *const head[] = {"at", "failed_at", "reason"};
     static const char *const rest[] = {"why", "error", "http_status", "attempts", "first_failed_at", "origin",
         "replayed_at", "replay_count", "record"};
+    char shown[SHOWN_SIZE];
+    printf("%s", json_string_value(json_object_get(object, "what")));
+    for (size_t i = 0; i < sizeof head / sizeof *head; i++)
+        if (show_member(object, head[i], shown))
+            printf("  %s", shown);
+    putchar('\n');
     for (size_t i = 0; i < sizeof rest / sizeof *rest; i++)
-        if ((name = json_string_value(json_object_get(object, rest[i]))))
-            printf("    %-16s %s\n", rest[i], name);
+        if (show_member(object, rest[i], shown))
+            printf("    %-16s %s\n", rest[i], shown);
 }
 
 static int show_print(const struct show *show)

@@ -1,6 +1,11 @@
 /* Unresolved dead letters by key. Main thread. */
+/* HASH_ADD leaves hh.tbl NULL when out of memory, instead of ending the program. */
+#define HASH_NONFATAL_OOM 1
 #include "replay/table.h"
 
+#include "common/utf8.h"
+
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,8 +17,7 @@ void table_init(struct table *table)
 void table_cleanup(struct table *table)
 {
     struct dead *dead, *next;
-    HASH_ITER(hh, table->keys, dead, next)
-    {
+    HASH_ITER (hh, table->keys, dead, next) {
         HASH_DEL(table->keys, dead);
         free(dead);
     }
@@ -28,14 +32,17 @@ struct dead *table_find(const struct table *table, const void *key, size_t key_s
 
 static struct dead *table_add(struct table *table, const void *key, size_t key_size)
 {
-    struct dead *dead = calloc(1, sizeof *dead + key_size + 1);
+    struct dead *dead = calloc(1, offsetof(struct dead, key) + key_size + 1);
     if (!dead)
         return NULL;
     if (key_size)
         memcpy(dead->key, key, key_size);
-    dead->key_size = (uint16_t)key_size;
+    dead->key_size = (uint32_t)key_size;
     HASH_ADD_KEYPTR(hh, table->keys, dead->key, key_size, dead);
-    return dead;
+    if (dead->hh.tbl)
+        return dead;
+    free(dead);
+    return NULL;
 }
 
 bool table_put(struct table *table, const void *key, size_t key_size, int32_t partition, int64_t offset,
@@ -59,6 +66,11 @@ void table_remove(struct table *table, const void *key, size_t key_size)
         return;
     HASH_DEL(table->keys, dead);
     free(dead);
+}
+
+void table_show_key(const struct dead *dead, char out[static TABLE_KEY_SHOWN])
+{
+    utf8_escape(dead->key, dead->key_size, out, TABLE_KEY_SHOWN);
 }
 
 size_t table_count(const struct table *table)

@@ -14,13 +14,13 @@
 struct dead {
     UT_hash_handle hh; /* the table's */
     int64_t offset;    /* of the newest record */
+    int64_t failed_ms; /* wall time */
     int32_t partition;
+    uint32_t key_size;
     uint8_t reason;       /* enum reason */
     uint8_t replay_count; /* at most 255 */
     bool chosen;          /* by the command under way */
-    uint16_t key_size;
-    int64_t failed_ms; /* wall time */
-    char key[];        /* key_size bytes and a NUL: an imp_uid, or where the event had none, its origin */
+    char key[];           /* key_size bytes and a NUL: an imp_uid, or where the event had none, its origin */
 };
 
 struct table {
@@ -36,6 +36,9 @@ bool table_put(struct table *table, const void *key, size_t key_size, int32_t pa
     const struct letter_failure *failure);
 /* A mark. */
 void table_remove(struct table *table, const void *key, size_t key_size);
+/* The key for a person's eyes, with what is unprintable escaped. */
+enum { TABLE_KEY_SHOWN = 320 };
+void table_show_key(const struct dead *dead, char out[static TABLE_KEY_SHOWN]);
 size_t table_count(const struct table *table);
 /* NULL where there is none; borrowed until the next change. */
 struct dead *table_find(const struct table *table, const void *key, size_t key_size);

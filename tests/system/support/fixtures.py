@@ -9,6 +9,7 @@ from stack import Keeper, Stack
 from support.gateway import Gateway
 from support.names import Names
 from support.program import run_program
+from support.replay import Replay
 from support.simulator import KEY_PAIR, Simulator
 from support.worker import Worker
 
@@ -121,3 +122,11 @@ def publish(names):
         )
 
     return run
+
+
+@pytest.fixture
+def replay(names):
+    """replay("list") runs impcert-replay on the test's topics; none that it starts outlives the test."""
+    replay = Replay(names)
+    yield replay
+    replay.clean_up()
