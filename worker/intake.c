@@ -628,6 +628,15 @@ static void intake_take(
         intake_arrive(intake, job, arrived);
 }
 
+/* The end of a partition was reached. The marks of transactions (impcert-replay's) take offsets and never
+ * come: were they not passed, the group would lag behind them for ever, on a topic where all is done. */
+static void intake_pass(struct intake *intake, const rd_kafka_message_t *message)
+{
+    struct partition *partition = intake_partition(intake, message);
+    if (partition && partition->state == PARTITION_ASSIGNED && !intake->stopped)
+        offsets_pass(&partition->offsets, message->offset);
+}
+
 /* What was finished is committed with the last commit, once the one before it is answered. */
 static bool intake_revocation_served(const struct intake *intake, int64_t now_ns)
 {
@@ -652,7 +661,9 @@ static size_t intake_poll(struct intake *intake, size_t room, struct job_list *a
             intake->has_more = false;
             break;
         }
-        if (message->err)
+        if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+            intake_pass(intake, message);
+        else if (message->err)
             intake_consumer_error(intake, message);
         else
             intake_take(intake, message, arrived, now_ns);

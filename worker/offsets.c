@@ -156,6 +156,23 @@ enum offsets_begun offsets_begin(struct offsets *offsets, int64_t offset)
     return OFFSETS_BEGUN;
 }
 
+void offsets_pass(struct offsets *offsets, int64_t offset)
+{
+    if (offsets->base < 0 || offset <= offsets->next)
+        return;
+    if (!offsets->in_flight) {
+        offsets_start_over(offsets, offset);
+        return;
+    }
+    if (!offsets_reserve(offsets, offset))
+        return;
+    offsets_fill(offsets, offsets->next, offset, true);
+    offsets->next = offset;
+    if (offsets->end < offset)
+        offsets->end = offset;
+    offsets_advance(offsets);
+}
+
 void offsets_done(struct offsets *offsets, int64_t offset)
 {
     assert(offset >= offsets->base && offset < offsets->next && !offsets_is_set(offsets, offset));

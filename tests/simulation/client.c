@@ -348,11 +348,17 @@ int rd_kafka_poll(rd_kafka_t *client, int timeout_ms)
 
 /* ---- the consumer's records ---- */
 
+static bool client_fetches(const struct rd_kafka_s *client, size_t index)
+{
+    const struct toppar *toppar = &client->toppars[index];
+    return toppar->assigned && !toppar->paused && !toppar->lost && toppar->ready_ns <= client->world->now_ns;
+}
+
 static bool client_has_record(struct rd_kafka_s *client, size_t index)
 {
     struct toppar *toppar = &client->toppars[index];
     const struct shard *shard = &client->broker->shards[index];
-    if (!toppar->assigned || toppar->paused || toppar->lost || toppar->ready_ns > client->world->now_ns)
+    if (!client_fetches(client, index))
         return false;
     if (!toppar->resolved) {
         toppar->resolved = true;
@@ -408,13 +414,35 @@ static rd_kafka_message_t *client_deliver(struct rd_kafka_s *client)
     return &delivered->message;
 }
 
+/* Tells of the end of a partition that is read to its end, once for each end. */
+static rd_kafka_message_t *client_deliver_end(struct rd_kafka_s *client)
+{
+    for (size_t i = 0; i < client->broker->consumed_count; i++) {
+        struct toppar *toppar = &client->toppars[i];
+        const struct shard *shard = &client->broker->shards[i];
+        if (client_has_record(client, i) || !client_fetches(client, i) || toppar->ended == toppar->next + 1)
+            continue;
+        toppar->ended = toppar->next + 1;
+        struct delivered *delivered = world_alloc(sizeof *delivered);
+        memcpy(delivered->topic.name, client->broker->names[shard->topic], TIER_TOPIC_SIZE);
+        delivered->message = (rd_kafka_message_t){
+            .err = RD_KAFKA_RESP_ERR__PARTITION_EOF,
+            .rkt = &delivered->topic,
+            .partition = shard->id,
+            .offset = toppar->next,
+        };
+        return &delivered->message;
+    }
+    return NULL;
+}
+
 rd_kafka_message_t *rd_kafka_consumer_poll(rd_kafka_t *client, int timeout_ms)
 {
     (void)timeout_ms;
     client_serve_due(client);
-    if (client->dead || broker_away(client->broker) || !client_choose(client))
+    if (client->dead || broker_away(client->broker))
         return NULL;
-    return client_deliver(client);
+    return client_choose(client) ? client_deliver(client) : client_deliver_end(client);
 }
 
 void rd_kafka_message_destroy(rd_kafka_message_t *message)

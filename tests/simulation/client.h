@@ -55,6 +55,7 @@ struct toppar {
     bool lost;        /* a pause crossed the start of fetching: nothing comes */
     int64_t start;    /* where the assignment began; -1: not asked yet */
     int64_t next;     /* of the next record for the application */
+    int64_t ended;    /* one past the offset whose end the application was told of; 0: none */
     int64_t ready_ns; /* nothing is fetched before */
     int64_t first;    /* offset of the first record that the application got; -1: none */
     uint64_t serial;  /* of the assignment */
