@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define ANSWER_MS 10000
-#define POLL_MS 100
+#define POLL_MS 20
 /* A broker that is away for so long while reading is given up. */
 #define SILENCE (30 * CLOCK_S)
 enum { BATCH = 1000 };
@@ -27,7 +27,7 @@ struct scan {
 static const struct kafka_property scan_defaults[] = {
     /* Fast through a long queue, in bounded memory. */
     {"queued.min.messages", "2000"}, {"queued.max.messages.kbytes", "512"}, /* of each partition */
-    {"max.partition.fetch.bytes", "262144"}, {"fetch.wait.max.ms", "50"}, {NULL, NULL}};
+    {"max.partition.fetch.bytes", "65536"}, {"fetch.wait.max.ms", "50"}, {NULL, NULL}};
 
 static const struct kafka_property scan_fixed[] = {{"isolation.level", "read_committed"},
     {"enable.partition.eof", "true"}, {"enable.auto.commit", "false"}, {"enable.auto.offset.store", "false"},
@@ -187,6 +187,19 @@ static void scan_stop(struct scan *scan, const int64_t *from)
         rd_kafka_message_destroy(rest);
 }
 
+/* A broker's thread of librdkafka that had enough, or nothing to fetch, sleeps for up to a second. Any
+ * request wakes it: the ends of the logs are asked for, and with no time to wait the answer goes unheard. */
+static void scan_wake(struct scan *scan)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(scan->partitions);
+    for (int32_t i = 0; i < scan->partitions; i++)
+        if (!scan->ended[i])
+            rd_kafka_topic_partition_list_add(list, rd_kafka_topic_name(scan->topic), i)->offset =
+                RD_KAFKA_OFFSET_END;
+    rd_kafka_offsets_for_times(scan->client, list, 0);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 /* Takes one of what came; false with the reason where the scan can't go on. */
 static bool scan_take(struct scan *scan, const rd_kafka_message_t *message, int *left, scan_visit visit,
     void *context, struct error *error)
@@ -222,6 +235,8 @@ static bool scan_loop(struct scan *scan, int left, const volatile sig_atomic_t *
         /* A visit may take its time, which is no silence of the broker's. */
         if (count > 0)
             heard_ns = clock_ns();
+        if (count < BATCH && ok && left)
+            scan_wake(scan);
     }
     return ok;
 }

@@ -260,6 +260,54 @@ static void letter_reads_nothing_out_of_foreign_headers(void **state)
     }
 }
 
+static void letter_failure_is_what_was_written(void **state)
+{
+    (void)state;
+    rd_kafka_headers_t *headers = letter_headers(&refused, NULL);
+    assert_int_equal(rd_kafka_header_add(headers, "impcert.replay_count", -1, "3", -1), 0);
+    struct letter_failure failure;
+    letter_read_failure(headers, &failure);
+    assert_int_equal(failure.reason, REASON_REFUSED);
+    assert_string_equal(failure.error, refused.error);
+    assert_int_equal(failure.http_status, 400);
+    assert_int_equal(failure.attempts, 7);
+    assert_int_equal(failure.first_failed_ms, refused.first_failed_ms);
+    assert_int_equal(failure.failed_ms, refused.failed_ms);
+    assert_string_equal(failure.origin, refused.origin);
+    assert_int_equal(failure.replay_count, 3);
+    rd_kafka_headers_destroy(headers);
+}
+
+static void letter_failure_of_foreign_headers_is_nothing(void **state)
+{
+    (void)state;
+    const struct header hostile[] = {TEXT("impcert.reason", "sad"), TEXT("impcert.http_status", "-1"),
+        TEXT("impcert.failed_at", "now"), TEXT("impcert.replay_count", "many"), {"impcert.error", NULL, 0}};
+    rd_kafka_headers_t *headers = headers_of(hostile, COUNT(hostile));
+    struct letter_failure failure;
+    for (int none = 0; none < 2; none++) {
+        memset(&failure, 'x', sizeof failure);
+        letter_read_failure(none ? NULL : headers, &failure);
+        assert_int_equal(failure.reason, REASON_NONE);
+        assert_string_equal(failure.error, "");
+        assert_int_equal(failure.http_status, 0);
+        assert_int_equal(failure.failed_ms, 0);
+        assert_string_equal(failure.origin, "");
+        assert_int_equal(failure.replay_count, 0);
+    }
+    rd_kafka_headers_destroy(headers);
+}
+
+static void reasons_are_found_by_their_names(void **state)
+{
+    (void)state;
+    for (enum reason reason = REASON_NONE + 1; reason < REASON_COUNT; reason++)
+        assert_int_equal(reason_by_name(reason_name(reason)), reason);
+    assert_int_equal(reason_by_name("none"), REASON_NONE);
+    assert_int_equal(reason_by_name(""), REASON_NONE);
+    assert_int_equal(reason_by_name("refused "), REASON_NONE);
+}
+
 static void letter_history_of_no_headers_is_empty(void **state)
 {
     (void)state;
@@ -304,6 +352,9 @@ int main(void)
         cmocka_unit_test(letter_keeps_what_a_replay_wrote),
         cmocka_unit_test(letter_reads_what_it_wrote),
         cmocka_unit_test(letter_reads_nothing_out_of_foreign_headers),
+        cmocka_unit_test(letter_failure_is_what_was_written),
+        cmocka_unit_test(letter_failure_of_foreign_headers_is_nothing),
+        cmocka_unit_test(reasons_are_found_by_their_names),
         cmocka_unit_test(letter_history_of_no_headers_is_empty),
         cmocka_unit_test(letter_origin_has_room_for_the_longest),
         cmocka_unit_test(reason_names_are_those_of_the_table),

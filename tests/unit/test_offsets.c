@@ -11,8 +11,8 @@
 #include <cmocka.h>
 
 /* Plays a script of "+5" (5 is begun), "-5" (5 is done), "=5" (the position is 5) and "~5" (the span is 5);
- * "@5" (the position is restored as 5), "#5" (5 is restored as finished) and "*5" (5 comes, and is finished).
- */
+ * "@5" (the position is restored as 5), "#5" (5 is restored as finished) and "*5" (5 comes, and is finished);
+ * ">5" (all before 5 has come). */
 static void play(const char *script)
 {
     struct offsets offsets;
@@ -30,6 +30,8 @@ static void play(const char *script)
             ok = offsets_restore(&offsets, number);
         else if (action == '#')
             ok = offsets_restore_finished(&offsets, number, number + 1);
+        else if (action == '>')
+            offsets_pass(&offsets, number);
         else if (action == '-')
             offsets_done(&offsets, number);
         else if (action == '=')
@@ -85,6 +87,30 @@ static void offsets_start_over_after_a_gap_with_nothing_in_flight(void **state)
     (void)state;
     play("+7 -7 =8 +20 =20 ~1 -20 =21");
     play("+7 -7 +4000000000000 =4000000000000 ~1 -4000000000000 =4000000000001 ~0");
+}
+
+static void offsets_pass_the_end_of_a_transaction(void **state)
+{
+    (void)state;
+    play("+5 -5 =6 >7 =7 ~0 +7 =7 -7 =8");
+    play("@6 >7 =7 +9 =9 -9 =10");
+    play("@6 >600 =600 +700 -700 =701 >700 =701");
+}
+
+static void offsets_pass_nothing_that_is_in_flight(void **state)
+{
+    (void)state;
+    play("+5 +6 >9 =5 ~4 -6 =5 -5 =9");
+    play("+5 >6 =5 +7 >9 =5 -5 =7 -7 =9");
+    play("+5 >700 +700 =5 -5 =700 -700 =701");
+}
+
+static void offsets_pass_only_forward_and_from_a_position(void **state)
+{
+    (void)state;
+    play(">7 =-1");
+    play("+5 +6 >5 =5 -5 =6 >6 =6 -6 =7 >3 =7");
+    play("@5 #7 >6 =6 +6 *7 =6 -6 =8");
 }
 
 static void offsets_begin_anywhere_in_a_word(void **state)
@@ -485,6 +511,9 @@ int main(void)
         cmocka_unit_test(offsets_hold_back_behind_a_gap),
         cmocka_unit_test(offsets_that_do_not_exist_count_as_finished),
         cmocka_unit_test(offsets_start_over_after_a_gap_with_nothing_in_flight),
+        cmocka_unit_test(offsets_pass_the_end_of_a_transaction),
+        cmocka_unit_test(offsets_pass_nothing_that_is_in_flight),
+        cmocka_unit_test(offsets_pass_only_forward_and_from_a_position),
         cmocka_unit_test(offsets_begin_anywhere_in_a_word),
         cmocka_unit_test(offsets_refuse_what_was_begun_before),
         cmocka_unit_test(offsets_remember_what_was_done_while_they_grow),

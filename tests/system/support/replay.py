@@ -2,13 +2,17 @@
 
 import json
 import os
+import re
 import subprocess
+import time
 from collections import Counter, namedtuple
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 from support.flow import event
 from support.program import binary, clean_environment
 
+PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.M)
 TRACE = ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 Measured = namedtuple("Measured", "exit_code stdout stderr seconds peak_memory")
 
@@ -67,14 +71,19 @@ class Replay:
         return process
 
     def measure(self, *arguments, **settings):
-        """Runs it to its end, and says how long it took and what memory (bytes) it had at most."""
-        started = datetime.now()
+        """Runs it to its end, and says how long it took and what memory (bytes) it had at most.
+
+        The kernel's own account begins with what this process has, so the program is looked at while it runs.
+        """
+        started, peak = time.monotonic(), 0
         process = self.start(*arguments, **settings)
-        stdout, stderr = process.stdout.read(), process.stderr.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        seconds = (datetime.now() - started).total_seconds()
-        return Measured(process.returncode, stdout, stderr, seconds, usage.ru_maxrss * 1024)
+        while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            found = PEAK.search(Path(f"/proc/{process.pid}/status").read_text())
+            peak = max(peak, int(found[1]) * 1024 if found else 0)
+            time.sleep(0.002)
+        seconds = time.monotonic() - started
+        stdout, stderr = process.communicate()
+        return Measured(process.returncode, stdout, stderr, seconds, peak)
 
     def unresolved(self, *arguments):
         """{reason: count} by list --json."""
