@@ -26,8 +26,8 @@ struct scan {
 
 static const struct kafka_property scan_defaults[] = {
     /* Fast through a long queue, in bounded memory. */
-    {"queued.min.messages", "2000"}, {"queued.max.messages.kbytes", "512"}, /* of each partition */
-    {"max.partition.fetch.bytes", "65536"}, {"fetch.wait.max.ms", "50"}, {NULL, NULL}};
+    {"queued.min.messages", "5000"}, {"queued.max.messages.kbytes", "2048"}, /* of each partition */
+    {"max.partition.fetch.bytes", "262144"}, {"fetch.wait.max.ms", "50"}, {NULL, NULL}};
 
 static const struct kafka_property scan_fixed[] = {{"isolation.level", "read_committed"},
     {"enable.partition.eof", "true"}, {"enable.auto.commit", "false"}, {"enable.auto.offset.store", "false"},
