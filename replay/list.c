@@ -21,6 +21,14 @@ struct list {
     int64_t oldest_ms[REASON_COUNT + 1];
 };
 
+size_t list_age(int64_t age_ms)
+{
+    size_t age = 0;
+    while (age < AGES - 1 && age_ms >= list_ages[age].most_ms)
+        age++;
+    return age;
+}
+
 static uint64_t list_sum(const struct list *list, size_t row)
 {
     uint64_t sum = 0;
@@ -38,9 +46,7 @@ static void list_count_row(struct list *list, size_t row, size_t age, int64_t fa
 
 static void list_count(struct list *list, const struct dead *dead, int64_t now_ms)
 {
-    size_t age = 0;
-    while (now_ms - dead->failed_ms >= list_ages[age].most_ms && age < AGES - 1)
-        age++;
+    size_t age = list_age(now_ms - dead->failed_ms);
     list_count_row(list, dead->reason, age, dead->failed_ms);
     list_count_row(list, REASON_COUNT, age, dead->failed_ms);
 }

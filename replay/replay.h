@@ -29,6 +29,8 @@ bool replay_read_table(struct replay *replay, struct scan *scan);
 
 /* The commands: each returns the exit code. */
 int list_run(struct replay *replay);
+/* The column of the table for an age: 0 below an hour, a day, a week, 3 older. */
+size_t list_age(int64_t age_ms);
 int show_run(struct replay *replay, const char *imp_uid);
 int run_run(struct replay *replay);
 int discard_run(struct replay *replay);
