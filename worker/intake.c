@@ -629,11 +629,12 @@ static void intake_take(
 }
 
 /* The end of a partition was reached. The marks of transactions (impcert-replay's) take offsets and never
- * come: were they not passed, the group would lag behind them for ever, on a topic where all is done. */
+ * come: were they not passed, the group would lag behind them for ever, on a topic where all is done. After a
+ * failure, a record before it may not have been begun, and is none of them. */
 static void intake_pass(struct intake *intake, const rd_kafka_message_t *message)
 {
     struct partition *partition = intake_partition(intake, message);
-    if (partition && partition->state == PARTITION_ASSIGNED && !intake->stopped)
+    if (partition && partition->state == PARTITION_ASSIGNED && !intake->stopped && !intake->failure.text[0])
         offsets_pass(&partition->offsets, message->offset);
 }
 
