@@ -37,7 +37,8 @@ static const struct kafka_property consumer_defaults[] = {
 static const struct kafka_property consumer_fixed[] = {
     {"enable.auto.commit", "false"},
     {"enable.auto.offset.store", "false"},
-    {"enable.partition.eof", "true"}, /* says where records end that are none: see intake_pass */
+    {"isolation.level", "read_committed"}, /* what a replay has not committed is not there */
+    {"enable.partition.eof", "true"},      /* says where records end that are none: see intake_pass */
     {"partition.assignment.strategy", "cooperative-sticky"},
     {"statistics.interval.ms", "2000"},
     {"group.id", "from IMPCERT_GROUP"}, /* set by consumer_conf_set_names */
