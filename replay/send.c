@@ -13,6 +13,7 @@
 /* What is left of the transaction's own time, as rdkafka.h recommends. */
 #define REST_MS (-1)
 #define END_TRIES 3
+#define FLUSH_MS 30000
 #define POLL_MS 100
 #define SETTLE_MS 3000
 #define SETTLE_NAP_MS 10
@@ -23,8 +24,9 @@ struct send {
     rd_kafka_t *client;
     const char *topic; /* the main one */
     const char *dlq;
-    bool open;    /* a transaction is */
-    bool refused; /* a record of it was, for what it is */
+    bool open;     /* a transaction is */
+    bool refused;  /* a record of it was, for what it is */
+    bool doubtful; /* a record of it is reported as written, but may not be: see kafka_acknowledged */
     struct {
         int64_t *last; /* by partition: the newest record's offset; -1: none */
         int32_t count;
@@ -86,7 +88,10 @@ static void send_on_delivery(rd_kafka_t *client, const rd_kafka_message_t *messa
     struct send *send = context;
     switch (message->err) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
-        send_note(send, message);
+        if (kafka_acknowledged(message))
+            send_note(send, message);
+        else
+            send->doubtful = true;
         break;
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
     case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
@@ -207,7 +212,7 @@ enum send_result send_begin(struct send *send, struct error *error)
     enum send_result result =
         send_judge(send, rd_kafka_begin_transaction(send->client), "beginning a transaction", error);
     send->open = result == SEND_OK;
-    send->refused = false;
+    send->refused = send->doubtful = false;
     return result;
 }
 
@@ -252,10 +257,21 @@ enum send_result send_mark(struct send *send, int32_t partition, const void *key
     return send_produce(send, parts, sizeof parts / sizeof *parts, headers, error);
 }
 
+/* Hears what became of each record; what has failed shows in the commit. */
+static bool send_written(struct send *send)
+{
+    rd_kafka_flush(send->client, FLUSH_MS);
+    return !send->doubtful;
+}
+
 /* A commit without an answer may have taken place: it must not be aborted, and only the same call can learn
  * of it. */
 enum send_result send_commit(struct send *send, struct error *error)
 {
+    if (!send_written(send)) {
+        error_set(error, "Kafka does not say where a record was written");
+        return send_abort(send) ? SEND_ABORTED : SEND_FAILED;
+    }
     rd_kafka_error_t *why = rd_kafka_commit_transaction(send->client, REST_MS);
     for (int tries = 1; why && rd_kafka_error_is_retriable(why) && tries < END_TRIES; tries++) {
         rd_kafka_error_destroy(why);
