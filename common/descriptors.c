@@ -1,4 +1,4 @@
-/* Holds the three standard descriptors. Main thread, at the start. */
+/* The standard descriptors, and how many there may be. Main thread, at the start. */
 #include "common/descriptors.h"
 
 #include <fcntl.h>
@@ -18,4 +18,14 @@ void descriptors_guard(void)
         if (held > STDERR_FILENO)
             close(held);
     }
+}
+
+rlim_t descriptors_raise(rlim_t need)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
+        return need;
+    limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : need;
 }

@@ -2,9 +2,11 @@
  * thread and the watch's only hand over what they know. */
 #include "common/chan.h"
 #include "common/clock.h"
+#include "common/descriptors.h"
 #include "common/health.h"
 #include "common/log.h"
 #include "common/settings.h"
+#include "common/stop.h"
 #include "producer/gateway_api.h"
 #include "producer/gateway_server.h"
 #include "producer/gateway_watch.h"
@@ -12,12 +14,9 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -25,7 +24,6 @@ enum { EXIT_USAGE = 2 };
 
 /* While draining, a connection may bring one more request for so long. */
 #define DRAIN_IDLE (CLOCK_S / 2)
-#define STOP_AGAIN_AFTER CLOCK_S
 /* What is left of the time to drain once all is answered goes to what callers no longer wait for. */
 #define CLOSE_MS 1000
 /* Of an event on its way: key, value, trace context, and what librdkafka needs for it. */
@@ -42,45 +40,21 @@ struct gateway {
     struct gateway_metrics *metrics;
     struct api api;
     struct server *server;
-    int signal_fd;
+    struct stop stop;
     int wake_fd;
-    int64_t stopping_ns; /* since when; 0: not */
-    int64_t exit_by_ns;  /* CLOCK_NEVER until a stop was asked for */
     int exit_code;
 };
-
-/* Signals are blocked in every thread, all of them started later, and read from a descriptor. */
-static bool gateway_catch_signals(struct gateway *gateway, struct error *error)
-{
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    sigdelset(&signals, SIGPIPE);
-    gateway->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
-    gateway->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    return (gateway->signal_fd >= 0 && gateway->wake_fd >= 0) ||
-           error_set(error, "no file descriptor: %s", strerror(errno));
-}
 
 /* How many connections there may be: clients must not take the descriptors that Kafka needs. */
 static size_t gateway_connections_most(const struct gateway *gateway)
 {
-    struct rlimit limit;
     size_t wanted = (size_t)settings_number(gateway->settings, SETTING_CONNECTIONS);
-    rlim_t need = wanted + OTHER_DESCRIPTORS;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
+    rlim_t limit = descriptors_raise(wanted + OTHER_DESCRIPTORS);
+    if (limit >= wanted + OTHER_DESCRIPTORS)
         return wanted;
-    limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
-        return wanted;
-    rlim_t most =
-        limit.rlim_cur > 2 * OTHER_DESCRIPTORS ? limit.rlim_cur - OTHER_DESCRIPTORS : limit.rlim_cur / 2;
+    rlim_t most = limit > 2 * OTHER_DESCRIPTORS ? limit - OTHER_DESCRIPTORS : limit / 2;
     log_warn("the limit of open files allows fewer connections than IMPCERT_CONNECTIONS",
-        LOG_NUMBER("limit", (int64_t)limit.rlim_cur), LOG_NUMBER("connections", (int64_t)most));
+        LOG_NUMBER("limit", (int64_t)limit), LOG_NUMBER("connections", (int64_t)most));
     return most;
 }
 
@@ -137,10 +111,17 @@ static bool gateway_listen(struct gateway *gateway, struct error *error)
     return true;
 }
 
+static bool gateway_open_wake(struct gateway *gateway, struct error *error)
+{
+    gateway->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return gateway->wake_fd >= 0 || error_set(error, "no file descriptor: %s", strerror(errno));
+}
+
 /* Everything is opened in the order that it depends on each other. */
 static int gateway_open(struct gateway *gateway, struct error *error)
 {
-    if (!gateway_catch_signals(gateway, error))
+    int64_t drain_ns = settings_ms(gateway->settings, SETTING_DRAIN_TIMEOUT) * CLOCK_MS;
+    if (!stop_open(&gateway->stop, drain_ns, error) || !gateway_open_wake(gateway, error))
         return EXIT_FAILURE;
     gateway->health = health_new();
     gateway->metrics = gateway_metrics_new();
@@ -154,30 +135,11 @@ static int gateway_open(struct gateway *gateway, struct error *error)
     return gateway_open_watch(gateway, error) && gateway_listen(gateway, error) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static void gateway_stop(struct gateway *gateway, const char *why)
+static void gateway_drain(struct gateway *gateway)
 {
-    int64_t now = clock_ns(), drain = settings_ms(gateway->settings, SETTING_DRAIN_TIMEOUT) * CLOCK_MS;
-    if (gateway->stopping_ns) {
-        /* A terminal or a wrapper may pass one wish on twice. */
-        if (now - gateway->stopping_ns < STOP_AGAIN_AFTER)
-            return;
-        log_warn("asked to stop again: leaving at once", LOG_TEXT("by", why));
-        gateway->exit_by_ns = now;
-        return;
-    }
-    gateway->stopping_ns = now;
-    gateway->exit_by_ns = now + drain;
     gateway->api.draining = true;
-    log_info("draining", LOG_TEXT("by", why), LOG_NUMBER("timeout_ms", drain / CLOCK_MS));
     watch_stop(gateway->watch);
     server_drain(gateway->server);
-}
-
-static void gateway_read_signals(struct gateway *gateway)
-{
-    struct signalfd_siginfo signal;
-    while (read(gateway->signal_fd, &signal, sizeof signal) == (ssize_t)sizeof signal)
-        gateway_stop(gateway, signal.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
 }
 
 static void gateway_read_wake(struct gateway *gateway)
@@ -189,36 +151,38 @@ static void gateway_read_wake(struct gateway *gateway)
         return;
     log_error("the producer failed, the reason is above");
     gateway->exit_code = EXIT_FAILURE;
-    gateway_stop(gateway, "a failed producer");
+    if (!gateway->stop.since_ns && stop_ask(&gateway->stop, "a failed producer"))
+        gateway_drain(gateway);
 }
 
 static int gateway_wait_ms(const struct gateway *gateway)
 {
     enum { DRAINING_MS = 100 };
     int wait_ms = server_wait_ms(gateway->server);
-    return gateway->stopping_ns && wait_ms > DRAINING_MS ? DRAINING_MS : wait_ms;
+    return gateway->stop.since_ns && wait_ms > DRAINING_MS ? DRAINING_MS : wait_ms;
 }
 
 static bool gateway_ended(const struct gateway *gateway)
 {
-    if (!gateway->stopping_ns)
+    if (!gateway->stop.since_ns)
         return false;
-    if (clock_ns() - gateway->stopping_ns >= DRAIN_IDLE)
+    if (clock_ns() - gateway->stop.since_ns >= DRAIN_IDLE)
         server_cut_idle(gateway->server, DRAIN_IDLE);
-    return clock_ns() >= gateway->exit_by_ns ||
+    return clock_ns() >= gateway->stop.exit_by_ns ||
            (!server_connections(gateway->server) && !server_in_flight(gateway->server));
 }
 
 static void gateway_run(struct gateway *gateway)
 {
     struct pollfd waits[] = {
-        {.fd = gateway->signal_fd, .events = POLLIN},
+        {.fd = gateway->stop.fd, .events = POLLIN},
         {.fd = gateway->wake_fd, .events = POLLIN},
         {.fd = server_fd(gateway->server), .events = POLLIN},
     };
     while (!gateway_ended(gateway)) {
         poll(waits, sizeof waits / sizeof waits[0], gateway_wait_ms(gateway));
-        gateway_read_signals(gateway);
+        if (stop_read(&gateway->stop))
+            gateway_drain(gateway);
         gateway_read_wake(gateway);
         tokens_turn(gateway->tokens, clock_ns());
         server_turn(gateway->server);
@@ -239,7 +203,7 @@ static void gateway_close(struct gateway *gateway)
     tokens_close(gateway->tokens);
     health_free(gateway->health);
     settings_free(gateway->settings);
-    close(gateway->signal_fd);
+    stop_close(&gateway->stop);
     close(gateway->wake_fd);
 }
 
@@ -262,7 +226,7 @@ int main(int argc, char **argv)
             "all in-sync replicas have the event. Runs until SIGTERM or SIGINT, then answers what it took.",
         .check = gateway_check,
     };
-    struct gateway gateway = {.signal_fd = -1, .wake_fd = -1, .exit_by_ns = CLOCK_NEVER};
+    struct gateway gateway = {.stop = STOP_INIT, .wake_fd = -1};
     gateway.settings = settings_start(&program, argc, argv, &gateway.exit_code);
     if (!gateway.settings)
         return gateway.exit_code;

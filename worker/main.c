@@ -2,11 +2,13 @@
  * each worker runs on threads of its own. */
 #include "common/chan.h"
 #include "common/clock.h"
+#include "common/descriptors.h"
 #include "common/endpoint.h"
 #include "common/exposition.h"
 #include "common/health.h"
 #include "common/log.h"
 #include "common/settings.h"
+#include "common/stop.h"
 #include "worker/consumer_conf.h"
 #include "worker/forward.h"
 #include "worker/limiter.h"
@@ -23,20 +25,15 @@
 #include <malloc.h>
 #include <math.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 enum { EXIT_USAGE = 2 };
 /* Liveness: a loop that has not turned for so long is stuck, whatever else is up or down. */
 #define LOOP_STUCK_AFTER (30 * CLOCK_S)
-
-#define STOP_AGAIN_AFTER CLOCK_S
 
 struct process {
     struct settings *settings;
@@ -49,10 +46,8 @@ struct process {
     struct metrics **metrics;  /* one a worker */
     struct worker **workers;
     size_t count;
-    int signal_fd;
-    int exit_fd;         /* signalled when a worker has ended */
-    int64_t stopping_ns; /* since when; 0: not */
-    int64_t exit_by_ns;  /* CLOCK_NEVER until a stop was asked for */
+    struct stop stop;
+    int exit_fd; /* signalled when a worker has ended */
     int exit_code;
 };
 
@@ -95,34 +90,20 @@ static bool process_page(void *context, const char *path, struct endpoint_page *
     return false;
 }
 
-/* Signals are blocked in every thread, all of them started later, and read from a descriptor. */
-static bool process_catch_signals(struct process *process, struct error *error)
+static bool process_open_exit(struct process *process, struct error *error)
 {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    sigdelset(&signals, SIGPIPE);
-    process->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
     process->exit_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    return (process->signal_fd >= 0 && process->exit_fd >= 0) ||
-           error_set(error, "no file descriptor: %s", strerror(errno));
+    return process->exit_fd >= 0 || error_set(error, "no file descriptor: %s", strerror(errno));
 }
 
 /* Each call in flight may need a connection of its own. */
 static void process_raise_descriptors(const struct process *process)
 {
-    struct rlimit limit;
     rlim_t need = (rlim_t)settings_number(process->settings, SETTING_IN_FLIGHT) * process->count + 256;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
-        return;
-    limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < need)
+    rlim_t limit = descriptors_raise(need);
+    if (limit < need)
         log_warn("the limit of open files is lower than IMPCERT_IN_FLIGHT and IMPCERT_WORKERS may need",
-            LOG_NUMBER("limit", (int64_t)limit.rlim_cur), LOG_NUMBER("needed", (int64_t)need));
+            LOG_NUMBER("limit", (int64_t)limit), LOG_NUMBER("needed", (int64_t)need));
 }
 
 /* Without this, glibc keeps freed memory apart in up to eight arenas a core (mallopt(3)), and what
@@ -194,30 +175,12 @@ static bool process_listen(struct process *process, struct error *error)
     return process->endpoint;
 }
 
-static void process_stop(struct process *process, const char *why)
+/* A tenth of the time is kept for leaving the group. */
+static void process_drain(struct process *process)
 {
-    int64_t now = clock_ns(), drain = settings_ms(process->settings, SETTING_DRAIN_TIMEOUT) * CLOCK_MS;
-    if (process->stopping_ns) {
-        /* A terminal or a wrapper may pass one wish on twice. */
-        if (now - process->stopping_ns < STOP_AGAIN_AFTER)
-            return;
-        log_warn("asked to stop again: leaving at once", LOG_TEXT("by", why));
-        process->exit_by_ns = now;
-        return;
-    }
-    process->stopping_ns = now;
-    log_info("draining", LOG_TEXT("by", why), LOG_NUMBER("timeout_ms", drain / CLOCK_MS));
-    process->exit_by_ns = now + drain;
-    /* A tenth of the time is kept for leaving the group. */
+    const struct stop *stop = &process->stop;
     for (size_t i = 0; i < process->count; i++)
-        worker_stop(process->workers[i], now + drain - drain / 10);
-}
-
-static void process_read_signal(struct process *process)
-{
-    struct signalfd_siginfo signal;
-    while (read(process->signal_fd, &signal, sizeof signal) == (ssize_t)sizeof signal)
-        process_stop(process, signal.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+        worker_stop(process->workers[i], stop->exit_by_ns - stop->drain_ns / 10);
 }
 
 /* Returns whether all workers have ended. One that failed takes the others with it: a half-working process
@@ -237,8 +200,8 @@ static bool process_check_workers(struct process *process)
             continue;
         log_error("worker failed", LOG_TEXT("error", error.text));
         process->exit_code = EXIT_FAILURE;
-        if (process->exit_by_ns == CLOCK_NEVER)
-            process_stop(process, "a failed worker");
+        if (!process->stop.since_ns && stop_ask(&process->stop, "a failed worker"))
+            process_drain(process);
     }
     return !left;
 }
@@ -246,9 +209,9 @@ static bool process_check_workers(struct process *process)
 static int process_wait_ms(const struct process *process)
 {
     int endpoint_ms = process->endpoint ? endpoint_wait_ms(process->endpoint) : -1;
-    if (process->exit_by_ns == CLOCK_NEVER)
+    if (process->stop.exit_by_ns == CLOCK_NEVER)
         return endpoint_ms;
-    int64_t left_ms = (process->exit_by_ns - clock_ns()) / CLOCK_MS + 1;
+    int64_t left_ms = (process->stop.exit_by_ns - clock_ns()) / CLOCK_MS + 1;
     left_ms = left_ms < 0 ? 0 : left_ms;
     return endpoint_ms >= 0 && endpoint_ms < left_ms ? endpoint_ms : (int)left_ms;
 }
@@ -257,15 +220,16 @@ static int process_wait_ms(const struct process *process)
 static bool process_run(struct process *process)
 {
     struct pollfd waits[] = {
-        {.fd = process->signal_fd, .events = POLLIN},
+        {.fd = process->stop.fd, .events = POLLIN},
         {.fd = process->exit_fd, .events = POLLIN},
         {.fd = process->endpoint ? endpoint_fd(process->endpoint) : -1, .events = POLLIN},
     };
     while (!process_check_workers(process)) {
-        if (clock_ns() >= process->exit_by_ns)
+        if (clock_ns() >= process->stop.exit_by_ns)
             return false;
         poll(waits, sizeof waits / sizeof waits[0], process_wait_ms(process));
-        process_read_signal(process);
+        if (stop_read(&process->stop))
+            process_drain(process);
         if (process->endpoint)
             endpoint_turn(process->endpoint);
     }
@@ -298,7 +262,7 @@ static void process_close(struct process *process)
     health_free(process->health);
     curl_global_cleanup();
     settings_free(process->settings);
-    close(process->signal_fd);
+    stop_close(&process->stop);
     close(process->exit_fd);
 }
 
@@ -310,7 +274,9 @@ static int process_open(struct process *process, struct error *error)
     tiers_init(&process->tiers, process->settings);
     process->health = health_new();
     process->limiter = limiter_new(settings_number(process->settings, SETTING_RATE_LIMIT));
-    if (!process->health || !process->limiter || !process_catch_signals(process, error))
+    int64_t drain_ns = settings_ms(process->settings, SETTING_DRAIN_TIMEOUT) * CLOCK_MS;
+    if (!process->health || !process->limiter || !stop_open(&process->stop, drain_ns, error) ||
+        !process_open_exit(process, error))
         return EXIT_FAILURE;
     process->clients = mongo_open(process->settings,
         (uint32_t)(settings_number(process->settings, SETTING_WORKERS) * STORE_THREADS), error);
@@ -333,8 +299,7 @@ static void process_check(const struct settings *settings, struct faults *faults
 
 static int run_worker(struct settings *settings)
 {
-    struct process process = {
-        .settings = settings, .signal_fd = -1, .exit_fd = -1, .exit_by_ns = CLOCK_NEVER};
+    struct process process = {.settings = settings, .stop = STOP_INIT, .exit_fd = -1};
     struct error error = {""};
     process.exit_code = process_open(&process, &error);
     if (process.exit_code != EXIT_SUCCESS)

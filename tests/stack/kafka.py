@@ -225,6 +225,8 @@ class Kafka(Clients, Server):
         try:
             metadata = self.admin.list_topics(timeout=0.5)
         except KafkaException:
+            # A client that has met a broker in the middle of its start may never understand it again.
+            self._admin = (None, None)
             return False
         return metadata.cluster_id == self._cluster_id() and bool(metadata.brokers)
 
