@@ -123,11 +123,18 @@ def test_a_process_is_found_in_the_midst_of_an_execve(tmp_path):
         process.wait()
 
 
+def _heed_sigint():
+    """A shell that starts the tests in the background has them ignore it, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_run_ends_the_command_and_what_it_left_behind(number, own_servers):
     script = 'sleep 600 & echo "$STACK_DIR"; exec sleep 600'
     command = [Path(__file__).with_name("stack"), "run", "--", "bash", "-c", script]
-    run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    run = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=_heed_sigint
+    )
     directory = run.stdout.readline().strip()
     assert len(marks.find(directory)) == 4  # two servers, two sleeps
     if number == signal.SIGINT:
