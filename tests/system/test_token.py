@@ -167,5 +167,5 @@ def test_events_that_are_always_refused_do_not_hold_up_the_others(flow, simulato
     cursed, fine = imp_uids(3, "cursed"), imp_uids(3000)
     flow.publish([*fine[:100], cursed[0], *fine[100:1500], cursed[1], *fine[1500:], cursed[2]])
     one = worker(simulator, IMPCERT_WORKERS=1, IMPCERT_IN_FLIGHT=64)
-    flow.wait_until_done(one, deadline=30)
+    flow.wait_until_done(one, deadline=60)
     flow.assert_ends(documents=fine, letters=cursed)
