@@ -16,11 +16,12 @@ BUILD = ROOT / "build/bench"
 class Contestant:
     name: str  # on the command line
     title: str  # in the table
-    rate: int  # events/s that it may reach without latency, to choose the number of events by
+    rate: int = 0  # events/s that it may reach without latency, to choose the number of events by
     one_by_one: bool = False  # never more under way than the topic has partitions
     peer: str = ""  # its folder in peers
     needs: tuple = ()  # programs
     arguments: tuple = ()
+    own: str = "impcert-worker"  # the program, where there is no peer
     settings: dict = field(default_factory=dict)
 
     def missing(self):
@@ -35,7 +36,7 @@ class Contestant:
     def command(self):
         if self.peer:
             return [str(PEERS / self.peer / "start"), str(BUILD / self.peer), *self.arguments]
-        return [binary("impcert-worker")]
+        return [binary(self.own)]
 
     def environment(self, in_flight):
         """`in_flight` is of the whole process; ours counts by worker."""

@@ -6,7 +6,6 @@ import os
 import random
 import subprocess
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -14,10 +13,9 @@ from stack import StackError, wait_for
 from stack.ports import claim, release
 from support.http import fetch
 from support.names import Names
-from support.program import binary
 
 from . import processes
-from .contestants import BUILD, PEERS
+from .contestants import Contestant
 
 SCRIPT = Path(__file__).resolve().parent / "gateway/post.lua"
 CONNECTIONS = 64
@@ -25,29 +23,10 @@ SECONDS = 8
 WARM_UP_SECONDS = 2
 
 
-@dataclass(frozen=True)
-class Gateway:
-    name: str
-    title: str
-    peer: str = ""
-    arguments: tuple = ()
-
-    def build(self):
-        if self.peer:
-            folder = BUILD / self.peer
-            folder.mkdir(parents=True, exist_ok=True)
-            subprocess.run([PEERS / self.peer / "build", folder], check=True, stdout=subprocess.DEVNULL)
-
-    def command(self):
-        if self.peer:
-            return [str(PEERS / self.peer / "start"), str(BUILD / self.peer), *self.arguments]
-        return [binary("impcert-gateway")]
-
-
 GATEWAYS = (
-    Gateway("impcert", "impcert-gateway"),
-    Gateway("go", "Go, net/http, franz-go", "go-gateway"),
-    Gateway("node", "node, http, kafkajs", "node", ("gateway",)),
+    Contestant("impcert", "impcert-gateway", own="impcert-gateway"),
+    Contestant("go", "Go, net/http, franz-go", peer="go-gateway", needs=("go",)),
+    Contestant("node", "node, http, kafkajs", peer="node", needs=("node", "npm"), arguments=("gateway",)),
 )
 
 

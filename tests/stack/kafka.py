@@ -102,10 +102,10 @@ class Clients:
         for future in self.admin.delete_consumer_groups([group]).values():
             future.result(DEADLINE)
 
-    def produce(self, topic, records):
+    def produce(self, topic, records, **settings):
         """Publishes (key, value) or (key, value, headers) and returns once all are acknowledged."""
         failed = []
-        producer = self.producer()
+        producer = self.producer(**settings)
         for key, value, *headers in records:
             while True:
                 try:

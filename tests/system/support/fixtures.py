@@ -85,7 +85,12 @@ def worker(request, keeper, programs, names):
         return started[-1]
 
     yield start
-    for one in started:
+    assert_ended(started)
+
+
+def assert_ended(programs):
+    """SIGTERM to those that run still; each must end with 0."""
+    for one in programs:
         if one.exit_code is None:
             assert one.stop() == 0, f"{one} did not end in order:\n{one.log_tail()}"
 
@@ -106,9 +111,7 @@ def gateway(keeper, programs, names):
         return started[-1]
 
     yield start
-    for one in started:
-        if one.exit_code is None:
-            assert one.stop() == 0, f"{one} did not end in order:\n{one.log_tail()}"
+    assert_ended(started)
 
 
 @pytest.fixture
