@@ -6,7 +6,6 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 STAILQ_HEAD(chan_items, chan_item);
@@ -26,12 +25,8 @@ struct chan *chan_new(int wake_fd)
     if (!chan)
         return NULL;
     pthread_mutex_init(&chan->mutex, NULL);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&chan->changed, &attributes);
-    pthread_cond_init(&chan->ended, &attributes);
-    pthread_condattr_destroy(&attributes);
+    clock_cond_init(&chan->changed);
+    clock_cond_init(&chan->ended);
     STAILQ_INIT(&chan->items);
     chan->wake_fd = wake_fd;
     return chan;
@@ -58,20 +53,11 @@ void chan_give(struct chan *chan, struct chan_item *item)
         wake_signal(chan->wake_fd);
 }
 
-/* Returns false at the deadline. The mutex is held. */
-static bool chan_wait(struct chan *chan, pthread_cond_t *condition, int64_t until_ns)
-{
-    if (until_ns == CLOCK_NEVER)
-        return pthread_cond_wait(condition, &chan->mutex) == 0;
-    struct timespec until = {.tv_sec = until_ns / CLOCK_S, .tv_nsec = until_ns % CLOCK_S};
-    return pthread_cond_timedwait(condition, &chan->mutex, &until) == 0;
-}
-
 struct chan_item *chan_take(struct chan *chan, int64_t until_ns)
 {
     pthread_mutex_lock(&chan->mutex);
     while (STAILQ_EMPTY(&chan->items) && !chan->closed && clock_ns() < until_ns &&
-           chan_wait(chan, &chan->changed, until_ns))
+           clock_cond_wait(&chan->changed, &chan->mutex, until_ns))
         ;
     struct chan_item *item = STAILQ_FIRST(&chan->items);
     if (item)
@@ -92,7 +78,7 @@ void chan_close(struct chan *chan)
 bool chan_wait_closed(struct chan *chan, int64_t until_ns)
 {
     pthread_mutex_lock(&chan->mutex);
-    while (!chan->closed && clock_ns() < until_ns && chan_wait(chan, &chan->ended, until_ns))
+    while (!chan->closed && clock_ns() < until_ns && clock_cond_wait(&chan->ended, &chan->mutex, until_ns))
         ;
     bool closed = chan->closed;
     pthread_mutex_unlock(&chan->mutex);

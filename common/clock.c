@@ -17,6 +17,23 @@ int64_t clock_earlier(int64_t a_ns, int64_t b_ns)
     return a_ns < b_ns ? a_ns : b_ns;
 }
 
+void clock_cond_init(pthread_cond_t *condition)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+bool clock_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t until_ns)
+{
+    if (until_ns == CLOCK_NEVER)
+        return pthread_cond_wait(condition, mutex) == 0;
+    struct timespec until = {.tv_sec = until_ns / CLOCK_S, .tv_nsec = until_ns % CLOCK_S};
+    return pthread_cond_timedwait(condition, mutex, &until) == 0;
+}
+
 int64_t clock_wall_ms(void)
 {
     struct timespec now;

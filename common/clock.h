@@ -1,6 +1,7 @@
 #ifndef IMPCERT_COMMON_CLOCK_H
 #define IMPCERT_COMMON_CLOCK_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,6 +16,11 @@
 
 int64_t clock_ns(void);
 int64_t clock_earlier(int64_t a_ns, int64_t b_ns);
+/* A condition variable whose waits end by the monotonic clock. */
+void clock_cond_init(pthread_cond_t *condition);
+/* Waits for it, with the mutex held as for pthread_cond_wait; until_ns: CLOCK_NEVER waits for ever. False at
+ * the deadline. */
+bool clock_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t until_ns);
 /* Milliseconds since 1970, UTC. */
 int64_t clock_wall_ms(void);
 /* Milliseconds since 1970 as RFC 3339 in UTC. */

@@ -1,5 +1,5 @@
-/* The signals that end publishing early. Main thread; librdkafka's threads have all signals blocked. */
-#include "producer/publish_stop.h"
+/* The signals that end a command early. Main thread; librdkafka's threads have all signals blocked. */
+#include "common/interrupt.h"
 
 #include <signal.h>
 #include <stddef.h>
@@ -12,18 +12,18 @@ static void on_signal(int number)
     requested = 1;
 }
 
-void publish_stop_install(void)
+void interrupt_install(void)
 {
     /* No SA_RESTART: a read that waits for input is to return. */
     struct sigaction stop = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     sigaction(SIGINT, &stop, NULL);
     sigaction(SIGTERM, &stop, NULL);
-    /* A closed standard error must not cost the events that are on their way. */
+    /* A closed standard error must not cost what is on its way. */
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &ignore, NULL);
 }
 
-bool publish_stop_requested(void)
+bool interrupt_requested(void)
 {
     return requested;
 }

@@ -1,11 +1,11 @@
-#ifndef IMPCERT_PRODUCER_PUBLISH_STOP_H
-#define IMPCERT_PRODUCER_PUBLISH_STOP_H
+#ifndef IMPCERT_COMMON_INTERRUPT_H
+#define IMPCERT_COMMON_INTERRUPT_H
 
 #include <stdbool.h>
 
-/* Ctrl-C and SIGTERM: the first asks to stop reading and to flush, a second of the same kind ends the program
- * at once. Thread: main. */
-void publish_stop_install(void);
-bool publish_stop_requested(void);
+/* Ctrl-C and SIGTERM of a command: the first asks it to stop at the next point where nothing is half done, a
+ * second of the same kind ends the program at once. Thread: main. */
+void interrupt_install(void);
+bool interrupt_requested(void);
 
 #endif

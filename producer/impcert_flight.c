@@ -4,18 +4,13 @@
 
 #include "common/clock.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 void flight_init(struct flight *flight)
 {
     *flight = (struct flight){.bytes_most = SIZE_MAX};
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&flight->mutex, NULL);
-    pthread_cond_init(&flight->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&flight->changed);
     TAILQ_INIT(&flight->events);
 }
 
@@ -109,11 +104,10 @@ static bool flight_has_before(const struct flight *flight, uint64_t before)
 
 bool flight_wait(struct flight *flight, uint64_t before, int64_t until_ns)
 {
-    const struct timespec until = {.tv_sec = until_ns / CLOCK_S, .tv_nsec = until_ns % CLOCK_S};
-    int result = 0;
+    bool in_time = true;
     pthread_mutex_lock(&flight->mutex);
-    while (flight_has_before(flight, before) && result != ETIMEDOUT)
-        result = pthread_cond_timedwait(&flight->changed, &flight->mutex, &until);
+    while (flight_has_before(flight, before) && in_time)
+        in_time = clock_cond_wait(&flight->changed, &flight->mutex, until_ns);
     bool ended = !flight_has_before(flight, before);
     pthread_mutex_unlock(&flight->mutex);
     return ended;

@@ -3,7 +3,6 @@
 #include "common/clock.h"
 #include "producer/impcert_handle.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -20,12 +19,8 @@ static struct wait *wait_new(void)
     struct wait *wait = calloc(1, sizeof *wait);
     if (!wait)
         return NULL;
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&wait->mutex, NULL);
-    pthread_cond_init(&wait->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&wait->changed);
     return wait;
 }
 
@@ -52,13 +47,11 @@ static void wait_on_delivery(void *context, enum impcert_status status, const ch
 /* False at the deadline; then the wait is the handle's thread's. */
 static bool wait_for_end(struct wait *wait, int wait_ms)
 {
-    int64_t until_ns = clock_ns() + wait_ms * CLOCK_MS;
-    struct timespec until = {.tv_sec = until_ns / CLOCK_S, .tv_nsec = until_ns % CLOCK_S};
-    int result = 0;
+    int64_t until_ns = wait_ms < 0 ? CLOCK_NEVER : clock_ns() + wait_ms * CLOCK_MS;
+    bool in_time = true;
     pthread_mutex_lock(&wait->mutex);
-    while (!wait->ended && result != ETIMEDOUT)
-        result = wait_ms < 0 ? pthread_cond_wait(&wait->changed, &wait->mutex)
-                             : pthread_cond_timedwait(&wait->changed, &wait->mutex, &until);
+    while (!wait->ended && in_time)
+        in_time = clock_cond_wait(&wait->changed, &wait->mutex, until_ns);
     bool ended = wait->ended;
     wait->abandoned = !ended;
     pthread_mutex_unlock(&wait->mutex);

@@ -1,12 +1,12 @@
 /* impcert-publish: imp_uids from operands or standard input to the topic of events, with an exit code that
  * says whether every one of them was acknowledged. Everything runs on the main thread. */
+#include "common/interrupt.h"
 #include "common/settings.h"
 #include "producer/producer_conf.h"
 #include "producer/publish_input.h"
 #include "producer/publish_line.h"
 #include "producer/publish_report.h"
 #include "producer/publish_sender.h"
-#include "producer/publish_stop.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -82,7 +82,7 @@ static bool publish_input(struct publish *publish)
     bool go_on = true;
     while (go_on && !(input.ended && input.start == input.end)) {
         sender_poll(publish->sender);
-        if (publish_stop_requested() || sender_gave_up(publish->sender)) {
+        if (interrupt_requested() || sender_gave_up(publish->sender)) {
             publish->stopped = (struct place){.number = input.line + 1};
             go_on = false;
         } else if (!input_fill(&input, WAIT_MS, &error)) {
@@ -122,9 +122,8 @@ static void flush(struct publish *publish)
     if (publish->stopped.number)
         report_message(&publish->report,
             "%s: nothing read from %s %" PRIu64 " on; waiting for %" PRIu64 " events on their way",
-            publish_stop_requested() ? "interrupted" : "stopped",
-            publish->stopped.operand ? "operand" : "line", publish->stopped.number,
-            counts.accepted - counts.acknowledged - counts.failed);
+            interrupt_requested() ? "interrupted" : "stopped", publish->stopped.operand ? "operand" : "line",
+            publish->stopped.number, counts.accepted - counts.acknowledged - counts.failed);
     while (!sender_flush(publish->sender))
         report_progress(&publish->report, sender_counts(publish->sender).acknowledged, publish->bytes_read);
 }
@@ -152,7 +151,7 @@ static int run(const struct settings *settings, rd_kafka_headers_t *headers, int
     struct publish publish = {.refused = 0};
     struct error error;
     report_init(&publish.report);
-    publish_stop_install();
+    interrupt_install();
     publish.sender =
         sender_open(settings, rd_kafka_header_cnt(headers) ? headers : NULL, &publish.report, &error);
     if (!publish.sender) {

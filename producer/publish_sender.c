@@ -2,10 +2,10 @@
  * It owns the client, and counts every event from acceptance to acknowledgement. */
 #include "producer/publish_sender.h"
 
+#include "common/interrupt.h"
 #include "common/kafka.h"
 #include "common/utf8.h"
 #include "producer/producer_conf.h"
-#include "producer/publish_stop.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -218,7 +218,7 @@ void sender_close(struct sender *sender)
 bool sender_send(struct sender *sender, struct place place, const struct publish_event *event)
 {
     for (;;) {
-        if (sender->gave_up || publish_stop_requested())
+        if (sender->gave_up || interrupt_requested())
             return false;
         rd_kafka_resp_err_t error = produce(sender, place, event);
         if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL) {

@@ -1,30 +1,12 @@
 /* impcert-replay: what failed for good, and its way back. Everything runs on the main thread. */
 #include "replay/replay.h"
 
+#include "common/interrupt.h"
 #include "replay/send.h"
 
 #include <getopt.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-
-volatile sig_atomic_t replay_stop;
-
-static void on_signal(int number)
-{
-    (void)number;
-    replay_stop = 1;
-}
-
-/* The first asks to stop between two transactions, a second of the same kind ends the program at once. */
-static void replay_catch_signals(void)
-{
-    struct sigaction stop = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-    sigaction(SIGINT, &stop, NULL);
-    sigaction(SIGTERM, &stop, NULL);
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigaction(SIGPIPE, &ignore, NULL);
-}
 
 static bool replay_visit(void *context, const rd_kafka_message_t *record, struct error *error)
 {
@@ -55,7 +37,7 @@ bool replay_read_table(struct replay *replay, struct scan *scan)
     struct error error;
     replay->scanned = 0;
     replay->length = scan_length(scan);
-    bool read = scan_read(scan, NULL, &replay_stop, replay_visit, replay, &error);
+    bool read = scan_read(scan, NULL, replay_visit, replay, &error);
     progress_clear(&replay->progress);
     if (!read && error.text[0])
         progress_message(&replay->progress, "%s", error.text);
@@ -145,7 +127,7 @@ int main(int argc, char **argv)
         progress_init(&replay.progress, program.name);
         replay.progress.plain = true;
         table_init(&replay.table);
-        replay_catch_signals();
+        interrupt_install();
         exit_code = replay_command(&replay, argc - optind, argv + optind);
         table_cleanup(&replay.table);
     }

@@ -2,6 +2,7 @@
 #include "replay/move.h"
 
 #include "common/clock.h"
+#include "common/interrupt.h"
 #include "replay/batch.h"
 #include "replay/story.h"
 
@@ -128,7 +129,7 @@ static int moving_summarize(struct moving *moving, const struct error *error)
     moving_counts(moving->by_reason, counts, sizeof counts);
     if (error->text[0])
         progress_message(&replay->progress, "%s", error->text);
-    else if (replay_stop)
+    else if (interrupt_requested())
         progress_message(
             &replay->progress, "interrupted: stopped between two transactions, nothing is half done");
     else if (left > moving->failed)
@@ -153,12 +154,12 @@ static bool moving_pace(struct moving *moving)
 {
     int64_t rate = moving->move->replay->options.rate;
     if (rate) {
-        while (!replay_stop && clock_ns() < moving->next_ns)
+        while (!interrupt_requested() && clock_ns() < moving->next_ns)
             poll(NULL, 0, NAP_MS);
         int64_t now = clock_ns();
         moving->next_ns = now + (int64_t)moving->batch.count * CLOCK_S / rate;
     }
-    return !replay_stop;
+    return !interrupt_requested();
 }
 
 static void moving_done(struct moving *moving, size_t from, size_t to)
@@ -251,7 +252,7 @@ static void moving_move(struct moving *moving, struct scan *scan, struct error *
     progress_restart(&moving->move->replay->progress);
     if (!from)
         error_set(error, "out of memory");
-    else if (scan_read(scan, from, &replay_stop, moving_visit, moving, error) && !replay_stop)
+    else if (scan_read(scan, from, moving_visit, moving, error) && !interrupt_requested())
         moving_commit(moving, error);
     if (moving->done)
         send_settle(moving->send);

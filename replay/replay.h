@@ -7,8 +7,6 @@
 #include "replay/scan.h"
 #include "replay/table.h"
 
-#include <signal.h>
-
 /* What the commands of impcert-replay share. Thread: main. */
 enum { EXIT_SOME_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -20,9 +18,6 @@ struct replay {
     uint64_t scanned; /* records looked at in the scan under way */
     int64_t length;   /* of the scan under way, for progress */
 };
-
-/* Set by the first SIGINT or SIGTERM: commands end at the next point where nothing is half done. */
-extern volatile sig_atomic_t replay_stop;
 
 /* Reads the whole queue into the table. False with a message, or without one after a stop. */
 bool replay_read_table(struct replay *replay, struct scan *scan);

@@ -2,6 +2,7 @@
 #include "replay/scan.h"
 
 #include "common/clock.h"
+#include "common/interrupt.h"
 #include "common/kafka.h"
 #include "common/utf8.h"
 
@@ -215,14 +216,13 @@ static bool scan_take(struct scan *scan, const rd_kafka_message_t *message, int 
         error, "reading %s: %s", rd_kafka_topic_name(scan->topic), rd_kafka_message_errstr(message));
 }
 
-static bool scan_loop(struct scan *scan, int left, const volatile sig_atomic_t *stop, scan_visit visit,
-    void *context, struct error *error)
+static bool scan_loop(struct scan *scan, int left, scan_visit visit, void *context, struct error *error)
 {
     rd_kafka_message_t *messages[BATCH];
     int64_t heard_ns = clock_ns();
     bool ok = true;
     while (ok && left) {
-        if (*stop)
+        if (interrupt_requested())
             return false;
         rd_kafka_poll(scan->client, 0);
         ssize_t count = rd_kafka_consume_batch_queue(scan->queue, POLL_MS, messages, BATCH);
@@ -241,12 +241,11 @@ static bool scan_loop(struct scan *scan, int left, const volatile sig_atomic_t *
     return ok;
 }
 
-bool scan_read(struct scan *scan, const int64_t *from, const volatile sig_atomic_t *stop, scan_visit visit,
-    void *context, struct error *error)
+bool scan_read(struct scan *scan, const int64_t *from, scan_visit visit, void *context, struct error *error)
 {
     error->text[0] = '\0';
     int left = scan_start(scan, from, error);
-    bool ok = left >= 0 && scan_loop(scan, left, stop, visit, context, error);
+    bool ok = left >= 0 && scan_loop(scan, left, visit, context, error);
     scan_stop(scan, from);
     return ok;
 }

@@ -5,7 +5,6 @@
 #include "common/settings.h"
 
 #include <librdkafka/rdkafka.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -31,9 +30,8 @@ void scan_check(const struct settings *settings, struct faults *faults);
 /* Called for each record, which is borrowed. False ends the scan, which then fails with the reason. */
 typedef bool (*scan_visit)(void *context, const rd_kafka_message_t *record, struct error *error);
 
-/* Reads from from[partition] on (below 0: this partition is left out; NULL: all of all) up to the end. stop:
- * a flag to look at now and then. False with the reason; an empty reason: stopped. */
-bool scan_read(struct scan *scan, const int64_t *from, const volatile sig_atomic_t *stop, scan_visit visit,
-    void *context, struct error *error);
+/* Reads from from[partition] on (below 0: this partition is left out; NULL: all of all) up to the end.
+ * False with the reason; an empty reason: interrupted. */
+bool scan_read(struct scan *scan, const int64_t *from, scan_visit visit, void *context, struct error *error);
 
 #endif

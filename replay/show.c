@@ -157,7 +157,7 @@ int show_run(struct replay *replay, const char *imp_uid)
     struct show show = {.replay = replay, .key = imp_uid, .story = json_array()};
     struct scan *scan = scan_open(replay->settings, &error);
     int exit_code = EXIT_FAILURE;
-    if (scan && scan_read(scan, NULL, &replay_stop, show_visit, &show, &error))
+    if (scan && scan_read(scan, NULL, show_visit, &show, &error))
         exit_code = show_print(&show);
     else if (error.text[0])
         progress_message(&replay->progress, "%s", error.text);

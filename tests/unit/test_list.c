@@ -11,8 +11,6 @@
 #define HOUR_MS INT64_C(3600000)
 
 /* Of the program's main.c, which is not in the library. */
-volatile sig_atomic_t replay_stop;
-
 bool replay_read_table(struct replay *replay, struct scan *scan)
 {
     (void)replay, (void)scan;
