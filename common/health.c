@@ -2,6 +2,7 @@
 #include "common/health.h"
 
 #include "common/clock.h"
+#include "common/exposition.h"
 #include "common/log.h"
 #include "common/utf8.h"
 
@@ -156,4 +157,30 @@ bool health_ready(struct health *health, struct buf *page)
     free(text);
     json_decref(object);
     return ready;
+}
+
+/* Whether it is the first part of its name. The mutex is held. */
+static bool health_is_first(const struct health *health, const struct health_part *part)
+{
+    const struct health_part *other = health->parts;
+    while (strcmp(other->name, part->name) != 0)
+        other = other->next;
+    return other == part;
+}
+
+bool health_metrics(struct health *health, struct buf *page)
+{
+    static const char part_name[] = "impcert_part_ready";
+    bool all = true;
+    bool fine = exposition_head(
+        page, part_name, "Whether each thing that the process depends on is ready, as in /readyz.", "gauge");
+    pthread_mutex_lock(&health->mutex);
+    for (const struct health_part *part = health->parts; fine && part; part = part->next) {
+        bool ready = health_all_ready(health, part->name);
+        all = all && ready;
+        if (health_is_first(health, part))
+            fine = buf_format(page, "%s{part=\"%s\"} %d\n", part_name, part->name, ready);
+    }
+    pthread_mutex_unlock(&health->mutex);
+    return fine && exposition_value(page, "impcert_ready", "Whether the process is ready.", "gauge", all);
 }

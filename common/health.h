@@ -25,6 +25,10 @@ void health_assume(struct health_part *part);
 void health_ok(struct health_part *part);
 void health_fail(struct health_part *part, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Appends whether all and which parts are ready to a page of metrics; false when out of memory. Thread: any.
+ */
+bool health_metrics(struct health *health, struct buf *page);
+
 /* Whether every part is ready; the page gets a JSON object that says so or why not. Thread: any. */
 bool health_ready(struct health *health, struct buf *page);
 

@@ -1,5 +1,6 @@
 /* Structured lines on stderr. Any thread: a line is built on the caller's stack without allocation and leaves
- * in one write(2), so lines never mix and no lock is needed. The level and format are set once, before other
+ * in one write(2), so lines never mix and no lock is needed; nor for the counts of repeats, where a race can
+ * only let a line more or less through. The level and format are set once, before other
  * threads start. */
 #include "common/log.h"
 
@@ -9,6 +10,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,6 +26,15 @@ static enum log_level least_level = LOG_LEVEL_INFO;
 static enum log_format line_format = LOG_FORMAT_JSON;
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
+/* How often a line came. What takes a place keeps it as long as it comes. */
+enum { REPEAT_PLACES = 64 };
+static struct repeat {
+    _Atomic uint64_t key;        /* of the line; 0: the place was never taken */
+    _Atomic int64_t since_ns;    /* when the first line of the span came */
+    _Atomic uint64_t written;    /* in the span, those held back included */
+    _Atomic uint64_t suppressed; /* since a line was last written */
+} repeats[REPEAT_PLACES];
 
 struct line {
     size_t length;
@@ -156,6 +167,16 @@ static void add_text_field(struct line *line, const struct log_field *field)
         add_quoted(line, field->text);
 }
 
+static void add_field(struct line *line, const struct log_field *field)
+{
+    if (field->optional && !*field->text)
+        return;
+    if (line_format == LOG_FORMAT_JSON)
+        add_json_field(line, field);
+    else
+        add_text_field(line, field);
+}
+
 static void write_line(const struct line *line)
 {
     size_t done = 0;
@@ -185,29 +206,68 @@ static void begin(struct line *line, enum log_level level, const char *message)
         add_text(line, message);
 }
 
-void log_fields(enum log_level level, const char *message, ...)
+/* What makes a line the same as another: its message and its first text. */
+static uint64_t repeat_key(const char *message, const struct log_field *first)
 {
-    if (!log_enabled(level))
-        return;
+    uint64_t key = UINT64_C(14695981039346656037) ^ (uintptr_t)message;
+    for (const char *c = first->name && first->text ? first->text : ""; *c; c++)
+        key = (key ^ (unsigned char)*c) * UINT64_C(1099511628211);
+    return key ? key : 1;
+}
+
+/* Whether to write the line now; then suppressed is how many were not since it was last written. Where its
+ * place is another line's it is always written. */
+static bool repeat_allowed(uint64_t key, int64_t now_ns, uint64_t *suppressed)
+{
+    struct repeat *repeat = &repeats[key % REPEAT_PLACES];
+    bool over = now_ns - atomic_load(&repeat->since_ns) >= LOG_REPEATS_WITHIN_S * CLOCK_S;
+    uint64_t owner = atomic_load(&repeat->key);
+    *suppressed = 0;
+    if (owner != key && owner && !over)
+        return true;
+    if (owner != key) {
+        atomic_store(&repeat->key, key);
+        atomic_store(&repeat->suppressed, 0);
+    }
+    if (owner != key || over) {
+        atomic_store(&repeat->since_ns, now_ns);
+        atomic_store(&repeat->written, 0);
+    }
+    if (atomic_fetch_add(&repeat->written, 1) >= LOG_REPEATS) {
+        atomic_fetch_add(&repeat->suppressed, 1);
+        return false;
+    }
+    *suppressed = atomic_exchange(&repeat->suppressed, 0);
+    return true;
+}
+
+static void log_write(
+    enum log_level level, const char *message, struct log_field field, va_list rest, uint64_t suppressed)
+{
     int saved_errno = errno;
     bool json = line_format == LOG_FORMAT_JSON;
     struct line line = {.length = 0};
     begin(&line, level, message);
-    va_list arguments;
-    va_start(arguments, message);
-    for (;;) {
-        struct log_field field = va_arg(arguments, struct log_field);
-        if (!field.name)
-            break;
-        if (json)
-            add_json_field(&line, &field);
-        else
-            add_text_field(&line, &field);
-    }
-    va_end(arguments);
+    for (; field.name; field = va_arg(rest, struct log_field))
+        add_field(&line, &field);
+    if (suppressed)
+        add_field(&line, &LOG_NUMBER("suppressed", (int64_t)suppressed));
     if (line.cut)
         add_closing(&line, json ? ",\"cut\":true" : " cut=true");
     add_closing(&line, json ? "}\n" : "\n");
     write_line(&line);
     errno = saved_errno;
+}
+
+void log_fields(enum log_level level, const char *message, ...)
+{
+    uint64_t suppressed = 0;
+    if (!log_enabled(level))
+        return;
+    va_list arguments;
+    va_start(arguments, message);
+    struct log_field first = va_arg(arguments, struct log_field);
+    if (level < LOG_LEVEL_WARN || repeat_allowed(repeat_key(message, &first), clock_ns(), &suppressed))
+        log_write(level, message, first, arguments, suppressed);
+    va_end(arguments);
 }

@@ -14,9 +14,11 @@ struct log_field {
     const char *name; /* NULL ends the list */
     const char *text; /* NULL: number counts instead */
     int64_t number;
+    bool optional; /* left out where the text is empty */
 };
 
 #define LOG_TEXT(field, value) ((struct log_field){.name = (field), .text = (value)})
+#define LOG_TEXT_IF_ANY(field, value) ((struct log_field){.name = (field), .text = (value), .optional = true})
 #define LOG_NUMBER(field, value) ((struct log_field){.name = (field), .number = (value)})
 #define LOG_END ((struct log_field){.name = NULL})
 
@@ -25,7 +27,10 @@ void log_setup(enum log_level least, enum log_format format);
 
 bool log_enabled(enum log_level level);
 
-/* fields are `struct log_field` values, closed by LOG_END; use the macros below. Thread: any. */
+/* fields are `struct log_field` values, closed by LOG_END; use the macros below. A warning or an error that
+ * comes again and again, by its message and first text, is written LOG_REPEATS times in LOG_REPEATS_WITHIN_S
+ * seconds; the next one after that tells in its field `suppressed` how many were not. Thread: any. */
+enum { LOG_REPEATS = 10, LOG_REPEATS_WITHIN_S = 10 };
 void log_fields(enum log_level level, const char *message, ...);
 
 #define log_debug(...) log_fields(LOG_LEVEL_DEBUG, __VA_ARGS__, LOG_END)

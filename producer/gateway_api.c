@@ -2,10 +2,10 @@
 #include "producer/gateway_api.h"
 
 #include "common/exposition.h"
+#include "common/traceparent.h"
 #include "producer/gateway_body.h"
 #include "producer/gateway_cors.h"
 #include "producer/gateway_tracestate.h"
-#include "producer/traceparent.h"
 
 #include <microhttpd.h>
 #include <string.h>
@@ -49,7 +49,8 @@ static bool api_page_fill(const struct api *api, const char *path, const struct 
         answer->status = ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
     } else if (strcmp(path, "/metrics") == 0) {
         answer->content_type = EXPOSITION_CONTENT_TYPE;
-        *filled = gateway_metrics_page(api->metrics, gauges, &answer->body);
+        *filled = gateway_metrics_page(api->metrics, gauges, &answer->body) &&
+                  health_metrics(api->health, &answer->body);
     } else {
         return false;
     }

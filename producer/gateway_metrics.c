@@ -34,8 +34,8 @@ void gateway_metrics_answered(struct gateway_metrics *metrics, unsigned status)
 
 void gateway_metrics_published(struct gateway_metrics *metrics, int64_t duration_ns)
 {
-    metrics->publish.buckets[exposition_bucket(duration_ns)]++;
-    metrics->publish.sum_ns += (uint64_t)duration_ns;
+    metrics->publish.buckets[exposition_bucket(&exposition_durations, duration_ns)]++;
+    metrics->publish.sum += (uint64_t)duration_ns;
 }
 
 void gateway_metrics_too_slow(struct gateway_metrics *metrics)
@@ -61,6 +61,7 @@ static bool gateway_metrics_page_answers(const struct gateway_metrics *metrics, 
 bool gateway_metrics_page(
     const struct gateway_metrics *metrics, const struct gateway_gauges *gauges, struct buf *page)
 {
+    static const char publish_name[] = "impcert_gateway_publish_seconds";
     return gateway_metrics_page_answers(metrics, page) &&
            exposition_value(page, "impcert_gateway_slow_connections_total",
                "Connections cut since a request did not come in whole in time.", "counter",
@@ -69,7 +70,8 @@ bool gateway_metrics_page(
                page, "impcert_gateway_connections", "Open connections.", "gauge", gauges->connections) &&
            exposition_value(page, "impcert_gateway_in_flight",
                "Events that wait for Kafka's acknowledgement.", "gauge", gauges->in_flight) &&
-           exposition_histogram(page, "impcert_gateway_publish_seconds",
-               "Time from a whole request to Kafka's acknowledgement, or to giving up.", &metrics->publish) &&
+           exposition_head(page, publish_name,
+               "Time from a whole request to Kafka's acknowledgement, or to giving up.", "histogram") &&
+           exposition_histogram(page, publish_name, "", &exposition_durations, &metrics->publish) &&
            exposition_process(page);
 }

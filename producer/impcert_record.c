@@ -1,6 +1,6 @@
 /* From an event of a caller to the parts of a record: what comes in is checked here, once. Any thread. */
+#include "common/traceparent.h"
 #include "producer/impcert_handle.h"
-#include "producer/traceparent.h"
 
 #include <stddef.h>
 #include <string.h>

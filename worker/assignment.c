@@ -1,6 +1,7 @@
 /* The partitions of one worker. Loop thread. */
 #include "worker/assignment.h"
 
+#include "common/clock.h"
 #include "worker/completions.h"
 
 #include <assert.h>
@@ -43,6 +44,7 @@ static struct partition *assignment_add_one(struct assignment *assignment, const
     partition->id = id;
     partition->state = PARTITION_ASSIGNED;
     partition->committed = -1;
+    partition->oldest_ns = CLOCK_NEVER;
     offsets_init(&partition->offsets);
     TAILQ_INSERT_TAIL(&assignment->partitions, partition, link);
     assignment->held++;

@@ -30,6 +30,7 @@ struct partition {
     struct job *held;        /* the next record, not due yet or without room; NULL: none */
     int64_t committed;       /* the position last sent to the broker; -1: none, or it failed */
     uint64_t committed_done; /* offsets.done as it was then */
+    int64_t oldest_ns;       /* begin of its oldest job in flight when that was last looked for */
     TAILQ_ENTRY(partition) link;
 };
 

@@ -19,6 +19,7 @@
 
 /* Records are small. Large ones, which anybody may put on the topic, are bounded by their bytes. */
 enum { RECORD_BYTES_MAX = 16 * 1024 * 1024 };
+#define FLOW_REPORT_EVERY CLOCK_S
 
 struct flow {
     const struct tiers *tiers; /* borrowed */
@@ -41,7 +42,8 @@ struct flow {
     uint64_t refused_serial; /* of the token that is not to be used for them */
     size_t capacity;         /* jobs in flight at the most */
     size_t in_flight;
-    size_t record_bytes; /* of the jobs in flight */
+    size_t record_bytes;   /* of the jobs in flight */
+    int64_t report_due_ns; /* when partitions are reported again */
     bool draining;
     bool finishing;
 };
@@ -62,11 +64,37 @@ static void flow_release(struct flow *flow, struct job *job)
     job_pool_give(flow->jobs, job);
 }
 
+/* What identifies an event, on every line about one. */
+#define LOG_JOB(job, trace)                                                                                  \
+    LOG_TEXT("imp_uid", (job)->imp_uid), LOG_TEXT("topic", (job)->partition->topic),                         \
+        LOG_NUMBER("partition", (job)->partition->id), LOG_NUMBER("offset", (job)->offset),                  \
+        LOG_TEXT_IF_ANY("trace_id", trace)
+
+static void flow_log_failure(enum log_level level, const char *message, const struct job *job)
+{
+    char trace[TRACEPARENT_ID_SIZE];
+    if (!log_enabled(level))
+        return;
+    job_trace_id(job, trace);
+    log_fields(level, message, LOG_JOB(job, trace), LOG_TEXT("reason", reason_name(job->verdict.reason)),
+        LOG_TEXT("error", job->verdict.error), LOG_NUMBER("attempts", job->attempts), LOG_END);
+}
+
+static void flow_log_stored(const struct job *job)
+{
+    char trace[TRACEPARENT_ID_SIZE];
+    if (!log_enabled(LOG_LEVEL_DEBUG))
+        return;
+    job_trace_id(job, trace);
+    log_debug("stored", LOG_JOB(job, trace), LOG_NUMBER("attempts", job->attempts));
+}
+
 /* The job's event is stored or handed over, acknowledged: its offset may advance. */
 static void flow_complete(struct flow *flow, struct job *job)
 {
     job->state = JOB_ENDED;
     metrics_observe(flow->metrics, HISTOGRAM_EVENT, clock_ns() - job->begun_ns);
+    metrics_observe(flow->metrics, HISTOGRAM_EVENT_ATTEMPTS, job->attempts);
     intake_done(flow_intake(flow, job), job);
     flow_release(flow, job);
 }
@@ -88,10 +116,7 @@ static void flow_forward(struct flow *flow, struct job *job, int64_t now_ns)
 {
     job->to_tier =
         job->verdict.outcome == OUTCOME_REJECTED ? TIER_NONE : tiers_next(flow->tiers, job->partition->tier);
-    log_info(job->to_tier == TIER_NONE ? "dead letter" : "deferred", LOG_TEXT("imp_uid", job->imp_uid),
-        LOG_TEXT("reason", reason_name(job->verdict.reason)), LOG_TEXT("error", job->verdict.error),
-        LOG_NUMBER("attempts", job->attempts), LOG_TEXT("topic", job->partition->topic),
-        LOG_NUMBER("partition", job->partition->id), LOG_NUMBER("offset", job->offset));
+    flow_log_failure(LOG_LEVEL_INFO, job->to_tier == TIER_NONE ? "dead letter" : "deferred", job);
     forward_send(flow->forward, job, now_ns);
 }
 
@@ -142,9 +167,7 @@ static void flow_accept(struct flow *flow, struct job *job, int64_t now_ns)
 static void flow_note_failure(struct flow *flow, const struct job *job)
 {
     metrics_count_reason(flow->metrics, METRIC_FAILED_TRIES, job->verdict.reason);
-    log_debug("try failed", LOG_TEXT("imp_uid", job->imp_uid),
-        LOG_TEXT("reason", reason_name(job->verdict.reason)), LOG_TEXT("error", job->verdict.error),
-        LOG_NUMBER("attempts", job->attempts));
+    flow_log_failure(LOG_LEVEL_DEBUG, "try failed", job);
 }
 
 /* The job, on no list, goes on after the backoff behind that many failures. */
@@ -217,6 +240,28 @@ static void flow_judge(struct flow *flow, struct job *job, int64_t now_ns)
         flow_failed_try(flow, job, now_ns);
 }
 
+/* Since when the event is on its way: on a retry topic, where each hop has a timestamp of its own, since it
+ * first failed. */
+static int64_t flow_published_ms(const struct job *job)
+{
+    struct letter_history history;
+    if (job->partition->tier == TIER_MAIN)
+        return job->published_ms;
+    letter_read(job->headers, &history);
+    return history.first_failed_ms ? history.first_failed_ms : job->published_ms;
+}
+
+/* A document of it is acknowledged, by this job's call or its twin's. */
+static void flow_store_done(struct flow *flow, struct job *job, int64_t wall_ms)
+{
+    int64_t published_ms = flow_published_ms(job);
+    metrics_add(flow->metrics, METRIC_STORED, 1);
+    if (published_ms > 0)
+        metrics_observe(flow->metrics, HISTOGRAM_EVENT_STORED, (wall_ms - published_ms) * CLOCK_MS);
+    flow_log_stored(job);
+    flow_complete(flow, job);
+}
+
 static void flow_stored(struct flow *flow, struct job *job, int64_t now_ns)
 {
     job_move(job, store_collect(flow->store), NULL, JOB_STORING);
@@ -227,14 +272,13 @@ static void flow_stored(struct flow *flow, struct job *job, int64_t now_ns)
         return;
     }
     inflight_leave(&flow->inflight, job);
+    int64_t wall_ms = clock_wall_ms();
     struct job *twin;
     while ((twin = TAILQ_FIRST(&job->twins))) {
         job_move(twin, &job->twins, NULL, JOB_ENDED);
-        metrics_add(flow->metrics, METRIC_STORED, 1);
-        flow_complete(flow, twin);
+        flow_store_done(flow, twin, wall_ms);
     }
-    metrics_add(flow->metrics, METRIC_STORED, 1);
-    flow_complete(flow, job);
+    flow_store_done(flow, job, wall_ms);
 }
 
 /* ---- a turn ---- */
@@ -323,6 +367,26 @@ static void flow_move_jobs(struct flow *flow, int64_t now_ns)
     }
 }
 
+static void flow_see_begin(struct job *job)
+{
+    if (job->begun_ns < job->partition->oldest_ns)
+        job->partition->oldest_ns = job->begun_ns;
+}
+
+/* What takes a look at every job and partition is done now and then. */
+static void flow_report(struct flow *flow, int64_t now_ns)
+{
+    metrics_set(flow->metrics, METRIC_IN_FLIGHT, flow->in_flight);
+    metrics_set(flow->metrics, METRIC_WAITING, retry_count(flow->retry));
+    metrics_set(flow->metrics, METRIC_STORING, store_count(flow->store));
+    if (now_ns < flow->report_due_ns)
+        return;
+    flow->report_due_ns = now_ns + FLOW_REPORT_EVERY;
+    job_pool_each(flow->jobs, flow_see_begin);
+    for (size_t i = 0; i < flow->intake_count; i++)
+        intake_report(flow->intakes[i]);
+}
+
 void flow_turn(struct flow *flow)
 {
     int64_t now = clock_ns();
@@ -333,9 +397,7 @@ void flow_turn(struct flow *flow)
     http_turn(flow->http, clock_ns());
     if (!flow->in_flight)
         verify_idle(flow->verify, now);
-    metrics_set(flow->metrics, METRIC_IN_FLIGHT, flow->in_flight);
-    metrics_set(flow->metrics, METRIC_WAITING, retry_count(flow->retry));
-    metrics_set(flow->metrics, METRIC_STORING, store_count(flow->store));
+    flow_report(flow, now);
 }
 
 static int64_t flow_records_due_ns(const struct flow *flow, int64_t now_ns)

@@ -137,6 +137,16 @@ static void forward_on_error(rd_kafka_t *producer, int code, const char *reason,
     log_debug("kafka error", LOG_TEXT("error", reason));
 }
 
+static int forward_on_statistics(rd_kafka_t *producer, char *text, size_t size, void *context)
+{
+    (void)producer;
+    struct forward *forward = context;
+    struct kafka_statistics statistics;
+    if (kafka_statistics_read(&statistics, text, size))
+        metrics_set_kafka(forward->metrics, METRICS_PRODUCER, &statistics);
+    return 0; /* librdkafka frees text */
+}
+
 /* No idempotence: a dead letter written twice is harmless, since the newest of a key counts, and an
  * idempotent producer can fail for good in ways that only a restart mends. */
 static const struct kafka_property forward_defaults[] = {
@@ -151,6 +161,7 @@ static const struct kafka_property forward_defaults[] = {
 static const struct kafka_property forward_fixed[] = {
     {"acks", "all"},
     {"enable.idempotence", "false"},
+    {"statistics.interval.ms", "5000"},
     {NULL, NULL},
 };
 
@@ -167,6 +178,7 @@ static bool forward_connect(struct forward *forward, const struct forward_config
     rd_kafka_conf_set_opaque(conf, forward);
     rd_kafka_conf_set_dr_msg_cb(conf, forward_on_delivery);
     rd_kafka_conf_set_error_cb(conf, forward_on_error);
+    rd_kafka_conf_set_stats_cb(conf, forward_on_statistics);
     forward->producer = kafka_open(RD_KAFKA_PRODUCER, conf, error);
     if (!forward->producer)
         return false;

@@ -11,7 +11,6 @@
 #include "worker/membership.h"
 #include "worker/prefetch.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,6 +211,11 @@ static void intake_drop_held(struct intake *intake, const rd_kafka_topic_partiti
 
 /* ---- the group ---- */
 
+static enum metrics_client intake_client(const struct intake *intake)
+{
+    return intake->source == INTAKE_MAIN ? METRICS_CONSUMER : METRICS_RETRY;
+}
+
 static const char *intake_of(const struct intake *intake)
 {
     return intake->source == INTAKE_MAIN ? "the main topic" : "the retry topics";
@@ -396,16 +400,18 @@ static int intake_on_statistics(rd_kafka_t *consumer, char *text, size_t size, v
 {
     (void)consumer;
     struct intake *intake = context;
-    json_t *statistics = json_loadb(text, size, 0, NULL);
-    const char *state = json_string_value(json_object_get(json_object_get(statistics, "cgrp"), "state"));
-    if (state && intake->joined && !intake->topic_fault) {
+    struct kafka_statistics statistics;
+    if (!kafka_statistics_read(&statistics, text, size))
+        return 0; /* librdkafka frees text */
+    metrics_set_kafka(intake->metrics, intake_client(intake), &statistics);
+    const char *state = statistics.group_state;
+    if (*state && intake->joined && !intake->topic_fault) {
         if (strcmp(state, "up") == 0)
             health_ok(intake->health);
         else
             health_fail(intake->health, "the group's coordinator is away (%s); %s", state, intake->fault);
     }
-    json_decref(statistics);
-    return 0; /* librdkafka frees text */
+    return 0;
 }
 
 static void intake_subscribe(struct intake *intake)
@@ -706,6 +712,45 @@ size_t intake_turn(struct intake *intake, size_t room, struct job_list *arrived,
 size_t intake_partitions(const struct intake *intake)
 {
     return intake->assignment.held;
+}
+
+/* What the broker last said that the partition has, and what of it is finished. Where nothing was begun and
+ * no position is known, all of it is to come. */
+static int64_t intake_lag(const struct intake *intake, const struct partition *partition)
+{
+    int64_t low = 0, high = 0;
+    if (rd_kafka_get_watermark_offsets(intake->consumer, partition->topic, partition->id, &low, &high) !=
+            RD_KAFKA_RESP_ERR_NO_ERROR ||
+        high < 0)
+        return 0;
+    int64_t position = partition->offsets.base >= 0 ? partition->offsets.base : low;
+    return high > position ? high - position : 0;
+}
+
+/* The name that outlives the partition. */
+static const char *intake_topic(const struct intake *intake, const struct partition *partition)
+{
+    return partition->tier == TIER_MAIN ? intake->main_topic : intake->tiers->list[partition->tier].topic;
+}
+
+void intake_report(struct intake *intake)
+{
+    struct metrics_partition *list = calloc(intake->assignment.held + 1, sizeof *list);
+    size_t count = 0;
+    struct partition *partition;
+    TAILQ_FOREACH (partition, &intake->assignment.partitions, link) {
+        if (!list || partition->state == PARTITION_GONE)
+            continue;
+        list[count++] = (struct metrics_partition){
+            .topic = intake_topic(intake, partition),
+            .id = partition->id,
+            .lag = intake_lag(intake, partition),
+            .oldest_ns = partition->oldest_ns,
+        };
+        partition->oldest_ns = CLOCK_NEVER;
+    }
+    metrics_set_partitions(intake->metrics, intake_client(intake), list, count);
+    free(list);
 }
 
 void intake_stop(struct intake *intake)

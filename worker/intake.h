@@ -60,6 +60,9 @@ void intake_done(struct intake *intake, struct job *job);
 /* A job is given up without an end; its event will be delivered again. */
 void intake_drop(struct intake *intake, struct job *job);
 
+/* Sets the metrics of its partitions. Their oldest_ns were brought up to date before, and begin anew. */
+void intake_report(struct intake *intake);
+
 /* No more records from now on: pauses at once and drops those that are not due; rebalances and commits go on
  * being served. */
 void intake_stop(struct intake *intake);

@@ -79,6 +79,18 @@ struct job *job_pool_take(struct job_pool *pool)
     return job;
 }
 
+/* A job without a partition is not in use. */
+void job_pool_each(struct job_pool *pool, void (*seen)(struct job *job))
+{
+    struct job *job;
+    for (size_t i = 0; i < pool->count; i++)
+        if (pool->first[i].partition)
+            seen(&pool->first[i]);
+    LIST_FOREACH(job, &pool->extra, extra)
+    if (job->partition)
+        seen(job);
+}
+
 static bool job_pool_owns(const struct job_pool *pool, const struct job *job)
 {
     return job >= pool->first && job < pool->first + pool->count;
@@ -111,6 +123,8 @@ bool job_set_record(struct job *job, rd_kafka_message_t *message)
     job->has_value = message->payload;
     job->key_size = message->key_len;
     job->offset = message->offset;
+    rd_kafka_timestamp_type_t type;
+    job->published_ms = rd_kafka_message_timestamp(message, &type);
     if (rd_kafka_message_detach_headers(message, &job->headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
         job->headers = NULL;
     return buf_append(&job->record, message->key, message->key_len) &&
@@ -127,6 +141,11 @@ const char *job_value(const struct job *job, size_t *size)
 {
     *size = job->record.size - job->key_size;
     return job->record.data + job->key_size;
+}
+
+void job_trace_id(const struct job *job, char out[static TRACEPARENT_ID_SIZE])
+{
+    traceparent_id(job->headers, out);
 }
 
 void job_move(struct job *job, struct job_list *from, struct job_list *to, enum job_state state)

@@ -3,6 +3,7 @@
 
 #include "common/event.h"
 #include "common/letter.h"
+#include "common/traceparent.h"
 #include "worker/certification.h"
 #include "worker/classify.h"
 
@@ -32,7 +33,8 @@ struct job {
     /* the record, copied so that librdkafka's fetch buffer is not held */
     struct partition *partition; /* where it came from; borrowed, it outlives the job */
     int64_t offset;
-    struct buf record; /* key, then value */
+    int64_t published_ms; /* the record's timestamp, wall time; -1: it has none */
+    struct buf record;    /* key, then value */
     size_t key_size;
     bool has_key, has_value;     /* a null key or value is not an empty one */
     rd_kafka_headers_t *headers; /* owned; NULL: none */
@@ -68,6 +70,8 @@ struct job_pool;
 struct job_pool *job_pool_new(size_t count);
 /* Frees all jobs, wherever they are. NULL is fine. */
 void job_pool_free(struct job_pool *pool);
+/* Calls seen for each job that is in use, wherever it is. */
+void job_pool_each(struct job_pool *pool, void (*seen)(struct job *job));
 /* An empty job, on no list; NULL when out of memory. */
 struct job *job_pool_take(struct job_pool *pool);
 /* Takes back a job that is on no list, forgetting all that it held. */
@@ -78,6 +82,9 @@ bool job_set_record(struct job *job, rd_kafka_message_t *message) __attribute__(
 /* Bytes of the record; "" and 0 for a null one. Borrowed from the job. */
 const char *job_key(const struct job *job, size_t *size);
 const char *job_value(const struct job *job, size_t *size);
+
+/* The trace id of its traceparent; empty where there is none, or no valid one. */
+void job_trace_id(const struct job *job, char out[static TRACEPARENT_ID_SIZE]);
 
 /* Moves a job from the list it is on (NULL: none) to the end of another (NULL: none). */
 void job_move(struct job *job, struct job_list *from, struct job_list *to, enum job_state state);

@@ -12,7 +12,7 @@
 #include "worker/consumer_conf.h"
 #include "worker/forward.h"
 #include "worker/limiter.h"
-#include "worker/metrics.h"
+#include "worker/metrics_page.h"
 #include "worker/mongo.h"
 #include "worker/store.h"
 #include "worker/tiers.h"
@@ -59,6 +59,16 @@ static bool process_alive(const struct process *process)
     return true;
 }
 
+static bool process_size_page(const struct process *process, struct buf *page)
+{
+    uint64_t in_flight = (uint64_t)settings_number(process->settings, SETTING_IN_FLIGHT);
+    return exposition_value(
+               page, "impcert_workers", "Workers of the process.", "gauge", (uint64_t)process->count) &&
+           exposition_value(page, "impcert_in_flight_limit",
+               "Events that may be in flight, by IMPCERT_IN_FLIGHT, in all workers.", "gauge",
+               in_flight * process->count);
+}
+
 /* A gauge of +Inf is how Prometheus writes no limit. */
 static bool process_limiter_page(const struct process *process, struct buf *page)
 {
@@ -85,7 +95,8 @@ static bool process_page(void *context, const char *path, struct endpoint_page *
     if (strcmp(path, "/metrics") == 0) {
         page->content_type = EXPOSITION_CONTENT_TYPE;
         return metrics_page(process->metrics, process->count, &page->body) &&
-               process_limiter_page(process, &page->body);
+               process_size_page(process, &page->body) && process_limiter_page(process, &page->body) &&
+               health_metrics(process->health, &page->body);
     }
     return false;
 }

@@ -86,6 +86,7 @@ static void store_write(
         int64_t begun = clock_ns();
         bool written = batch_write(batch, collection, store->metrics, &error);
         metrics_observe(store->metrics, HISTOGRAM_STORE, clock_ns() - begun);
+        metrics_observe(store->metrics, HISTOGRAM_STORE_BATCH, (int64_t)batch->count);
         metrics_add(store->metrics, METRIC_STORE_BATCHES, 1);
         if (written)
             break;

@@ -86,6 +86,8 @@ static void token_accept(struct token *token, const char *value, int64_t life_s)
     token->doubted = false;
     token->ends_ns = now + life_s * CLOCK_S;
     /* Where there is less than the renewal window left, the next request waits for the end itself. */
+    metrics_token(token->metrics, token->ends_ns);
+    metrics_set(token->metrics, METRIC_KEY_PAIR_REFUSED, 0);
     token->renew_ns = token->ends_ns - (life_s * CLOCK_S > TOKEN_RENEW_BEFORE ? TOKEN_RENEW_BEFORE : 0);
     health_ok(token->health);
 }
@@ -117,9 +119,10 @@ static void token_answered(void *context, void *subject, const struct answer *an
     token->asking = false;
     if (answer->transport != TRANSPORT_ANSWERED)
         token_fail(token, answer->failure);
-    else if (answer->http_status == 401)
+    else if (answer->http_status == 401) {
+        metrics_set(token->metrics, METRIC_KEY_PAIR_REFUSED, 1);
         token_fail(token, "the key pair was refused (HTTP 401); check IAMPORT_KEY and IAMPORT_SECRET");
-    else if (answer->http_status != 200) {
+    } else if (answer->http_status != 200) {
         snprintf(reason, sizeof reason, "HTTP %ld", answer->http_status);
         token_fail(token, reason);
     } else
@@ -184,8 +187,10 @@ void token_refused(struct token *token, uint64_t serial, int64_t now_ns)
     if (serial != token->serial || token->doubted)
         return;
     token->doubted = true;
-    if (!token->worked)
+    if (!token->worked) {
         token->ends_ns = now_ns;
+        metrics_token(token->metrics, token->ends_ns);
+    }
     token->renew_ns = now_ns;
     if (token->failures++)
         token->renew_ns += backoff_delay(&token->backoff, token->failures);

@@ -127,7 +127,7 @@ static void verify_on_answer(void *context, void *subject, const struct answer *
     /* The token may have been renewed while the call waited for a connection. */
     if (answer->token_serial)
         job->token_serial = answer->token_serial;
-    metrics_observe(verify->metrics, HISTOGRAM_HTTP, now - job->asked_ns);
+    metrics_observe(verify->metrics, metrics_http(answer->http_status), now - job->asked_ns);
     verify_judge(verify, job, answer, now);
     job_move(job, &verify->running, &verify->answered, JOB_VERIFYING);
 }

@@ -463,6 +463,22 @@ rd_kafka_resp_err_t rd_kafka_message_detach_headers(rd_kafka_message_t *message,
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+/* Records of this world have no timestamps. */
+int64_t rd_kafka_message_timestamp(const rd_kafka_message_t *message, rd_kafka_timestamp_type_t *type)
+{
+    (void)message;
+    *type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+    return -1;
+}
+
+/* Only metrics ask. */
+rd_kafka_resp_err_t rd_kafka_get_watermark_offsets(
+    rd_kafka_t *client, const char *topic, int32_t partition, int64_t *low, int64_t *high)
+{
+    (void)client, (void)topic, (void)partition, (void)low, (void)high;
+    return RD_KAFKA_RESP_ERR__TIMED_OUT;
+}
+
 const char *rd_kafka_message_errstr(const rd_kafka_message_t *message)
 {
     return rd_kafka_err2str(message->err);

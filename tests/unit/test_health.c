@@ -236,6 +236,25 @@ static void health_page_that_has_no_room_is_not_ready(void **state)
     buf_cleanup(&small);
 }
 
+static void health_metrics_tell_each_part_once(void **state)
+{
+    struct fixture *fixture = *state;
+    struct health_part *kafka[] = {part_of(fixture, "kafka"), part_of(fixture, "kafka")};
+    health_ok(kafka[0]);
+    health_ok(part_of(fixture, "mongodb"));
+    assert_true(health_metrics(fixture->health, &fixture->page));
+    assert_non_null(strstr(fixture->page.data, "\nimpcert_part_ready{part=\"kafka\"} 0\n"));
+    assert_non_null(strstr(fixture->page.data, "\nimpcert_part_ready{part=\"mongodb\"} 1\n"));
+    assert_non_null(strstr(fixture->page.data, "\nimpcert_ready 0\n"));
+    const char *first = strstr(fixture->page.data, "part=\"kafka\"");
+    assert_null(strstr(first + 1, "part=\"kafka\""));
+    health_ok(kafka[1]);
+    buf_reset(&fixture->page, SIZE_MAX);
+    assert_true(health_metrics(fixture->health, &fixture->page));
+    assert_non_null(strstr(fixture->page.data, "\nimpcert_part_ready{part=\"kafka\"} 1\n"));
+    assert_non_null(strstr(fixture->page.data, "\nimpcert_ready 1\n"));
+}
+
 static void *flap(void *part)
 {
     for (int i = 0; i < 500; i++) {
@@ -287,6 +306,7 @@ int main(void)
         HEALTH_TEST(health_parts_of_one_name_log_as_one),
         HEALTH_TEST(health_assumed_is_ready_in_silence_until_it_fails),
         HEALTH_TEST(health_page_that_has_no_room_is_not_ready),
+        HEALTH_TEST(health_metrics_tell_each_part_once),
         HEALTH_TEST(health_can_be_told_and_asked_at_once),
         cmocka_unit_test(health_free_of_none_is_fine),
     };

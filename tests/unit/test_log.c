@@ -1,4 +1,5 @@
 /* The log's lines: their two forms, and that nothing in a value can break a line, a terminal or the JSON. */
+#include "common/clock.h"
 #include "common/log.h"
 
 #include <jansson.h>
@@ -186,6 +187,70 @@ static void log_cuts_between_fields_too(void **state)
     }
 }
 
+static void log_leaves_out_an_optional_text_that_is_empty(void **state)
+{
+    (void)state;
+    struct capture capture;
+    log_setup(LOG_LEVEL_INFO, LOG_FORMAT_JSON);
+    begin(&capture);
+    log_info("x", LOG_TEXT_IF_ANY("trace_id", ""), LOG_TEXT_IF_ANY("other", "y"), LOG_TEXT("last", ""));
+    json_t *root = parsed(end(&capture));
+    assert_null(json_object_get(root, "trace_id"));
+    assert_string_equal(json_string_value(json_object_get(root, "other")), "y");
+    assert_string_equal(json_string_value(json_object_get(root, "last")), "");
+    json_decref(root);
+}
+
+/* How many lines came of so many of the same. */
+static int lines_of(int count, enum log_level level, const char *message, const char *text)
+{
+    int lines = 0;
+    for (int i = 0; i < count; i++) {
+        struct capture capture;
+        begin(&capture);
+        log_fields(level, message, LOG_TEXT("error", text), LOG_END);
+        lines += *end(&capture) != '\0';
+    }
+    return lines;
+}
+
+static void log_holds_back_warnings_that_repeat(void **state)
+{
+    (void)state;
+    log_setup(LOG_LEVEL_INFO, LOG_FORMAT_JSON);
+    assert_int_equal(lines_of(50, LOG_LEVEL_WARN, "commit failed", "one"), LOG_REPEATS);
+    assert_int_equal(lines_of(50, LOG_LEVEL_WARN, "commit failed", "another"), LOG_REPEATS);
+    assert_int_equal(lines_of(50, LOG_LEVEL_ERROR, "still broken", "one"), LOG_REPEATS);
+    assert_int_equal(lines_of(50, LOG_LEVEL_INFO, "dead letter", "one"), 50);
+}
+
+int64_t __wrap_clock_ns(void);
+static int64_t test_now_ns = CLOCK_S;
+
+int64_t __wrap_clock_ns(void)
+{
+    return test_now_ns;
+}
+
+static void log_tells_how_many_it_held_back(void **state)
+{
+    (void)state;
+    struct capture capture;
+    log_setup(LOG_LEVEL_INFO, LOG_FORMAT_JSON);
+    assert_int_equal(lines_of(LOG_REPEATS + 7, LOG_LEVEL_WARN, "too often", "why"), LOG_REPEATS);
+    test_now_ns += LOG_REPEATS_WITHIN_S * CLOCK_S;
+    begin(&capture);
+    log_warn("too often", LOG_TEXT("error", "why"));
+    json_t *root = parsed(end(&capture));
+    assert_int_equal(json_integer_value(json_object_get(root, "suppressed")), 7);
+    json_decref(root);
+    begin(&capture);
+    log_warn("too often", LOG_TEXT("error", "why"));
+    root = parsed(end(&capture));
+    assert_null(json_object_get(root, "suppressed"));
+    json_decref(root);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +260,9 @@ int main(void)
         cmocka_unit_test(log_makes_values_harmless),
         cmocka_unit_test(log_cuts_long_lines_with_a_mark),
         cmocka_unit_test(log_cuts_between_fields_too),
+        cmocka_unit_test(log_leaves_out_an_optional_text_that_is_empty),
+        cmocka_unit_test(log_holds_back_warnings_that_repeat),
+        cmocka_unit_test(log_tells_how_many_it_held_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

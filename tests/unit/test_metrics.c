@@ -1,6 +1,6 @@
 /* The numbers and their page: text that Prometheus reads, all workers summed up, and no count ever lost. */
 #include "common/clock.h"
-#include "worker/metrics.h"
+#include "worker/metrics_page.h"
 
 #include <pthread.h>
 #include <regex.h>
@@ -100,15 +100,15 @@ static void check_type(const struct family *family)
     assert_int_equal(counter, total && !total[strlen("_total")]);
     match("^(counter|gauge|histogram)$", family->type);
     if (strcmp(family->type, "histogram") == 0)
-        match("_seconds$", family->name);
+        match("_(seconds|documents|attempts)$", family->name);
 }
 
 static void check_sample(const struct family *family, const char *line)
 {
     char pattern[300];
     bool histogram = strcmp(family->type, "histogram") == 0;
-    snprintf(pattern, sizeof pattern, "^%s%s(\\{[a-z]+=\"[^\"\\\\]*\"\\})? [0-9]+(\\.[0-9]+)?$", family->name,
-        histogram ? "_(bucket|sum|count)" : "");
+    snprintf(pattern, sizeof pattern, "^%s%s(\\{([a-z]+=\"[^\"\\\\]*\",?)+\\})? [0-9]+(\\.[0-9]+)?$",
+        family->name, histogram ? "_(bucket|sum|count)" : "");
     match(pattern, line);
 }
 
@@ -217,6 +217,7 @@ static const struct {
     {METRIC_STORING, "impcert_jobs_storing"},
     {METRIC_PARTITIONS, "impcert_partitions_assigned"},
     {METRIC_CIRCUIT_OPEN, "impcert_circuit_open"},
+    {METRIC_KEY_PAIR_REFUSED, "impcert_key_pair_refused"},
 };
 
 static void metrics_sum_over_all_workers(void **state)
@@ -274,10 +275,17 @@ static const char *const bounds[] = {"0.001", "0.002", "0.005", "0.01", "0.02", 
     "1", "2", "5", "10", "30", "60", "+Inf"};
 enum { BOUNDS = sizeof bounds / sizeof *bounds };
 
-static double bucket_of(const char *page, const char *name, size_t bound)
+static const char *const histograms[] = {
+    [HISTOGRAM_HTTP_2XX] = "impcert_http_seconds",
+    [HISTOGRAM_STORE] = "impcert_store_seconds",
+    [HISTOGRAM_EVENT] = "impcert_event_seconds",
+};
+
+static double bucket_of(const char *page, enum histogram histogram, size_t bound)
 {
     char series[100];
-    snprintf(series, sizeof series, "%s_bucket{le=\"%s\"}", name, bounds[bound]);
+    snprintf(series, sizeof series, "%s_bucket{%sle=\"%s\"}", histograms[histogram],
+        histogram == HISTOGRAM_HTTP_2XX ? "status=\"2xx\"," : "", bounds[bound]);
     return value_of(page, series);
 }
 
@@ -287,35 +295,30 @@ static void metrics_histogram_counts_up_to_each_bound(void **state)
     /* In each bucket one at its bound and one just above the bound before it. */
     for (size_t bound = 0; bound + 1 < BOUNDS; bound++) {
         int64_t ns = (int64_t)(strtod(bounds[bound], NULL) * 1000 + 0.5) * CLOCK_MS;
-        metrics_observe(fixture->workers[bound % WORKERS], HISTOGRAM_HTTP, ns);
-        metrics_observe(fixture->workers[bound % WORKERS], HISTOGRAM_HTTP, ns + 1);
+        metrics_observe(fixture->workers[bound % WORKERS], HISTOGRAM_HTTP_2XX, ns);
+        metrics_observe(fixture->workers[bound % WORKERS], HISTOGRAM_HTTP_2XX, ns + 1);
     }
     const char *page = page_of(fixture);
     for (size_t bound = 0; bound + 1 < BOUNDS; bound++)
-        assert_true(bucket_of(page, "impcert_http_seconds", bound) == (double)(2 * bound + 1));
-    assert_true(bucket_of(page, "impcert_http_seconds", BOUNDS - 1) == 2 * (BOUNDS - 1));
-    value_is(page, "impcert_http_seconds_count", 2 * (BOUNDS - 1));
+        assert_true(bucket_of(page, HISTOGRAM_HTTP_2XX, bound) == (double)(2 * bound + 1));
+    assert_true(bucket_of(page, HISTOGRAM_HTTP_2XX, BOUNDS - 1) == 2 * (BOUNDS - 1));
+    value_is(page, "impcert_http_seconds_count{status=\"2xx\"}", 2 * (BOUNDS - 1));
     value_is(page, "impcert_store_seconds_count", 0);
     value_is(page, "impcert_event_seconds_count", 0);
 }
 
 static void metrics_histogram_is_cumulative(void **state)
 {
-    static const char *const histograms[] = {
-        [HISTOGRAM_HTTP] = "impcert_http_seconds",
-        [HISTOGRAM_STORE] = "impcert_store_seconds",
-        [HISTOGRAM_EVENT] = "impcert_event_seconds",
-    };
+    static const enum histogram measured[] = {HISTOGRAM_HTTP_2XX, HISTOGRAM_STORE, HISTOGRAM_EVENT};
     struct fixture *fixture = *state;
     unsigned short seed[3] = {1, 2, 3};
     for (int i = 0; i < 3000; i++)
-        metrics_observe(
-            fixture->workers[i % WORKERS], (enum histogram)(i / 1000), nrand48(seed) % 100000 * CLOCK_MS);
+        metrics_observe(fixture->workers[i % WORKERS], measured[i / 1000], nrand48(seed) % 100000 * CLOCK_MS);
     const char *page = page_of(fixture);
-    for (enum histogram histogram = 0; histogram < HISTOGRAM_COUNT; histogram++) {
+    for (size_t i = 0; i < sizeof measured / sizeof *measured; i++) {
         double last = 0;
         for (size_t bound = 0; bound < BOUNDS; bound++) {
-            double count = bucket_of(page, histograms[histogram], bound);
+            double count = bucket_of(page, measured[i], bound);
             assert_true(count >= last);
             last = count;
         }
@@ -346,6 +349,95 @@ static void metrics_loop_age_is_that_of_the_slowest(void **state)
     assert_true(age >= 5 && age < 60);
 }
 
+static void metrics_tell_calls_apart_by_status(void **state)
+{
+    static const struct {
+        long status;
+        const char *label;
+    } cases[] = {{200, "2xx"}, {299, "2xx"}, {302, "3xx"}, {404, "4xx"}, {429, "4xx"}, {500, "5xx"},
+        {599, "5xx"}, {0, "none"}, {101, "none"}};
+    struct fixture *fixture = *state;
+    char series[100];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(series, sizeof series, "impcert_http_seconds_count{status=\"%s\"}", cases[i].label);
+        double before = value_of(page_of(fixture), series);
+        metrics_observe(fixture->workers[i % WORKERS], metrics_http(cases[i].status), CLOCK_MS);
+        value_is(page_of(fixture), series, before + 1);
+    }
+}
+
+static void metrics_measure_sizes_and_tries_as_numbers(void **state)
+{
+    struct fixture *fixture = *state;
+    metrics_observe(fixture->workers[0], HISTOGRAM_STORE_BATCH, 500);
+    metrics_observe(fixture->workers[1], HISTOGRAM_STORE_BATCH, 3);
+    metrics_observe(fixture->workers[0], HISTOGRAM_EVENT_ATTEMPTS, 4);
+    metrics_observe(fixture->workers[0], HISTOGRAM_EVENT_STORED, -5); /* another machine's clock is ahead */
+    const char *page = page_of(fixture);
+    value_is(page, "impcert_store_batch_documents_sum", 503);
+    value_is(page, "impcert_store_batch_documents_bucket{le=\"5\"}", 1);
+    value_is(page, "impcert_store_batch_documents_bucket{le=\"500\"}", 2);
+    value_is(page, "impcert_event_attempts_bucket{le=\"3\"}", 0);
+    value_is(page, "impcert_event_attempts_bucket{le=\"4\"}", 1);
+    value_is(page, "impcert_event_stored_seconds_bucket{le=\"0.01\"}", 1);
+    value_is(page, "impcert_event_stored_seconds_sum", 0);
+}
+
+static void metrics_token_is_that_which_ends_first(void **state)
+{
+    struct fixture *fixture = *state;
+    value_is(page_of(fixture), "impcert_token_remaining_seconds", 0);
+    for (int i = 0; i < WORKERS; i++)
+        metrics_token(fixture->workers[i], clock_ns() + (1000 + i * 100) * CLOCK_S);
+    double left = value_of(page_of(fixture), "impcert_token_remaining_seconds");
+    assert_true(left > 900 && left <= 1000);
+    metrics_token(fixture->workers[1], 0);
+    value_is(page_of(fixture), "impcert_token_remaining_seconds", 0);
+}
+
+static void metrics_show_each_partition_once(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct metrics_partition first[] = {
+        {"certifications", 1, 30, clock_ns() - 100 * CLOCK_S}, {"certifications", 0, 20, CLOCK_NEVER}};
+    /* Partition 1 on its way from the first worker to the second. */
+    const struct metrics_partition second[] = {{"certifications", 1, 25, CLOCK_NEVER}};
+    const struct metrics_partition retry[] = {{"certifications.retry.30s", 0, 1, clock_ns() + 100 * CLOCK_S}};
+    metrics_set_partitions(fixture->workers[0], METRICS_CONSUMER, first, 2);
+    metrics_set_partitions(fixture->workers[1], METRICS_CONSUMER, second, 1);
+    metrics_set_partitions(fixture->workers[1], METRICS_RETRY, retry, 1);
+    const char *page = page_of(fixture);
+    value_is(page, "impcert_partition_lag{topic=\"certifications\",partition=\"0\"}", 20);
+    value_is(page, "impcert_partition_lag{topic=\"certifications\",partition=\"1\"}", 25);
+    value_is(page, "impcert_partition_lag{topic=\"certifications.retry.30s\",partition=\"0\"}", 1);
+    value_is(page, "impcert_partition_oldest_seconds{topic=\"certifications\",partition=\"0\"}", 0);
+    value_is(page, "impcert_partition_oldest_seconds{topic=\"certifications.retry.30s\",partition=\"0\"}", 0);
+    metrics_set_partitions(fixture->workers[1], METRICS_CONSUMER, NULL, 0);
+    page = page_of(fixture);
+    value_is(page, "impcert_partition_lag{topic=\"certifications\",partition=\"1\"}", 30);
+    double age = value_of(page, "impcert_partition_oldest_seconds{topic=\"certifications\",partition=\"1\"}");
+    assert_true(age >= 100 && age < 160);
+}
+
+static void metrics_sum_up_what_librdkafka_tells(void **state)
+{
+    struct fixture *fixture = *state;
+    struct kafka_statistics one = {.sent_bytes = 10, .request_timeouts = 2, .broker_count = 1};
+    one.brokers[0] = (struct kafka_broker){.name = "kafka-1:9092", .up = true, .round_trip_us = 1500};
+    struct kafka_statistics other = {.sent_bytes = 5, .broker_count = 2};
+    other.brokers[0] = (struct kafka_broker){.name = "kafka-2:9092"};
+    other.brokers[1] = (struct kafka_broker){.name = "kafka-1:9092", .round_trip_us = 2500};
+    metrics_set_kafka(fixture->workers[0], METRICS_PRODUCER, &one);
+    metrics_set_kafka(fixture->workers[2], METRICS_PRODUCER, &other);
+    const char *page = page_of(fixture);
+    value_is(page, "impcert_kafka_sent_bytes_total{client=\"producer\"}", 15);
+    value_is(page, "impcert_kafka_sent_bytes_total{client=\"consumer\"}", 0);
+    value_is(page, "impcert_kafka_request_timeouts_total{client=\"producer\"}", 2);
+    value_is(page, "impcert_kafka_broker_up{client=\"producer\",broker=\"kafka-1:9092\"}", 1);
+    value_is(page, "impcert_kafka_broker_up{client=\"producer\",broker=\"kafka-2:9092\"}", 0);
+    value_is(page, "impcert_kafka_round_trip_seconds{client=\"producer\",broker=\"kafka-1:9092\"}", 0.0025);
+}
+
 static void *count_up(void *context)
 {
     struct metrics *metrics = context;
@@ -353,7 +445,7 @@ static void *count_up(void *context)
         metrics_add(metrics, METRIC_STORED, 1);
         metrics_set(metrics, METRIC_WAITING, (uint64_t)i);
         metrics_count_reason(metrics, METRIC_FAILED_TRIES, REASON_NOT_FOUND);
-        metrics_observe(metrics, HISTOGRAM_HTTP, CLOCK_MS);
+        metrics_observe(metrics, HISTOGRAM_HTTP_2XX, CLOCK_MS);
         metrics_turned(metrics, i);
     }
     return NULL;
@@ -373,8 +465,8 @@ static void metrics_lose_no_count_between_threads(void **state)
     const char *page = page_of(fixture);
     value_is(page, "impcert_events_stored_total", THREADS * 10000);
     value_is(page, "impcert_failed_tries_total{reason=\"not_found\"}", THREADS * 10000);
-    value_is(page, "impcert_http_seconds_count", THREADS * 10000);
-    value_is(page, "impcert_http_seconds_sum", THREADS * 10);
+    value_is(page, "impcert_http_seconds_count{status=\"2xx\"}", THREADS * 10000);
+    value_is(page, "impcert_http_seconds_sum{status=\"2xx\"}", THREADS * 10);
 }
 
 #define METRICS_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -396,6 +488,11 @@ int main(void)
         METRICS_TEST(metrics_histogram_is_cumulative),
         METRICS_TEST(metrics_histogram_sums_in_seconds),
         METRICS_TEST(metrics_loop_age_is_that_of_the_slowest),
+        METRICS_TEST(metrics_tell_calls_apart_by_status),
+        METRICS_TEST(metrics_measure_sizes_and_tries_as_numbers),
+        METRICS_TEST(metrics_token_is_that_which_ends_first),
+        METRICS_TEST(metrics_show_each_partition_once),
+        METRICS_TEST(metrics_sum_up_what_librdkafka_tells),
         METRICS_TEST(metrics_lose_no_count_between_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* The header traceparent: which texts are one, by W3C Trace Context. */
-#include "producer/traceparent.h"
+#include "common/traceparent.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -82,12 +82,37 @@ static void traceparent_has_no_nul_and_an_end(void **state)
     assert_true(traceparent_valid(text, 100));
 }
 
+static void traceparent_id_is_that_of_the_last_valid_header(void **state)
+{
+    (void)state;
+    static const char first[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    static const char last[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    char id[TRACEPARENT_ID_SIZE];
+    traceparent_id(NULL, id);
+    assert_string_equal(id, "");
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(4);
+    traceparent_id(headers, id);
+    assert_string_equal(id, "");
+    rd_kafka_header_add(headers, "traceparent", -1, first, -1);
+    rd_kafka_header_add(headers, "traceparent", -1, last, -1);
+    traceparent_id(headers, id);
+    assert_string_equal(id, "4bf92f3577b34da6a3ce929d0e0e4736");
+    rd_kafka_header_add(headers, "traceparent", -1, "00-secret-01", -1);
+    traceparent_id(headers, id);
+    assert_string_equal(id, "");
+    rd_kafka_header_add(headers, "traceparent", -1, NULL, 0);
+    traceparent_id(headers, id);
+    assert_string_equal(id, "");
+    rd_kafka_headers_destroy(headers);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(traceparent_is_taken_as_w3c_writes_it),
         cmocka_unit_test(traceparent_is_refused_otherwise),
         cmocka_unit_test(traceparent_has_no_nul_and_an_end),
+        cmocka_unit_test(traceparent_id_is_that_of_the_last_valid_header),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

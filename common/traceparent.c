@@ -1,5 +1,5 @@
 /* A look at traceparent, which comes from outside and goes far. Pure, any thread. */
-#include "producer/traceparent.h"
+#include "common/traceparent.h"
 
 #include <string.h>
 
@@ -32,4 +32,16 @@ bool traceparent_valid(const char *text, size_t length)
         return false;
     bool first_version = strncmp(copy, "00", VERSION_LENGTH) == 0;
     return length == LENGTH || (!first_version && copy[LENGTH] == '-');
+}
+
+void traceparent_id(const rd_kafka_headers_t *headers, char out[static TRACEPARENT_ID_SIZE])
+{
+    const void *value;
+    size_t length;
+    out[0] = '\0';
+    if (!headers || rd_kafka_header_get_last(headers, "traceparent", &value, &length) != 0 || !value ||
+        !traceparent_valid(value, length))
+        return;
+    memcpy(out, (const char *)value + VERSION_LENGTH + 1, TRACE_LENGTH);
+    out[TRACE_LENGTH] = '\0';
 }
