@@ -28,7 +28,7 @@ static enum log_format line_format = LOG_FORMAT_JSON;
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
 /* How often a line came. What takes a place keeps it as long as it comes. */
-enum { REPEAT_PLACES = 64 };
+enum { REPEAT_PLACES = 64, REPEAT_PROBES = 8 };
 static struct repeat {
     _Atomic uint64_t key;        /* of the line; 0: the place was never taken */
     _Atomic int64_t since_ns;    /* when the first line of the span came */
@@ -215,21 +215,40 @@ static uint64_t repeat_key(const char *message, const struct log_field *first)
     return key ? key : 1;
 }
 
-/* Whether to write the line now; then suppressed is how many were not since it was last written. Where its
- * place is another line's it is always written. */
+static bool repeat_is_over(const struct repeat *repeat, int64_t now_ns)
+{
+    return now_ns - atomic_load(&repeat->since_ns) >= LOG_REPEATS_WITHIN_S * CLOCK_S;
+}
+
+/* Where the line is counted, which may be the place of another that has not come for a while. NULL where all
+ * places that it could have are taken. */
+static struct repeat *repeat_of(uint64_t key, int64_t now_ns)
+{
+    struct repeat *left = NULL;
+    for (uint64_t i = 0; i < REPEAT_PROBES; i++) {
+        struct repeat *repeat = &repeats[(key + i) % REPEAT_PLACES];
+        uint64_t owner = atomic_load(&repeat->key);
+        if (owner == key)
+            return repeat;
+        if (!left && (!owner || repeat_is_over(repeat, now_ns)))
+            left = repeat;
+    }
+    if (!left)
+        return NULL;
+    atomic_store(&left->key, key);
+    atomic_store(&left->suppressed, 0);
+    atomic_store(&left->since_ns, now_ns);
+    atomic_store(&left->written, 0);
+    return left;
+}
+
+/* Whether to write the line now; then suppressed is how many were not since it was last written. */
 static bool repeat_allowed(uint64_t key, int64_t now_ns, uint64_t *suppressed)
 {
-    struct repeat *repeat = &repeats[key % REPEAT_PLACES];
-    bool over = now_ns - atomic_load(&repeat->since_ns) >= LOG_REPEATS_WITHIN_S * CLOCK_S;
-    uint64_t owner = atomic_load(&repeat->key);
-    *suppressed = 0;
-    if (owner != key && owner && !over)
+    struct repeat *repeat = repeat_of(key, now_ns);
+    if (!repeat)
         return true;
-    if (owner != key) {
-        atomic_store(&repeat->key, key);
-        atomic_store(&repeat->suppressed, 0);
-    }
-    if (owner != key || over) {
+    if (repeat_is_over(repeat, now_ns)) {
         atomic_store(&repeat->since_ns, now_ns);
         atomic_store(&repeat->written, 0);
     }

@@ -1,6 +1,7 @@
 """/readyz says which part is away and why, /healthz stays 200, and whatever comes up later is taken up."""
 
 import json
+import re
 import socket
 import time
 
@@ -155,8 +156,13 @@ def test_the_metrics_page_is_well_formed(flow, simulator, worker):
         assert base in known, f"{sample} has no TYPE"
         assert name.endswith("_total") == (known[base] == "counter"), sample
     for name in (name for name, kind in known.items() if kind == "histogram"):
-        buckets = [v for sample, v in metrics.items() if sample.startswith(f"{name}_bucket")]
-        assert buckets == sorted(buckets) and buckets[-1] == metrics[f"{name}_count"], name
+        series = {}
+        for sample in (sample for sample in metrics if sample.startswith(f"{name}_bucket")):
+            labels = re.sub(r',?le="[^"]*"', "", sample.removeprefix(f"{name}_bucket")).replace("{}", "")
+            series.setdefault(labels, []).append(metrics[sample])
+        assert series, name
+        for labels, buckets in series.items():
+            assert buckets == sorted(buckets) and buckets[-1] == metrics[f"{name}_count{labels}"], name + labels
     assert one.metric("impcert_events_consumed_total") == 101
     assert one.metric("impcert_events_stored_total") == 100
     assert one.metric("impcert_jobs_in_flight") == 0
