@@ -1,6 +1,8 @@
 /* Growing bytes with a hard ceiling. The owner's thread. */
 #include "common/buf.h"
 
+#include "common/secret.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +43,7 @@ static bool buf_reserve(struct buf *buf, size_t more)
     size_t capacity = buf->capacity ? buf->capacity : 128;
     while (capacity < need)
         capacity *= 2;
-    char *data = realloc(buf->data, capacity);
+    char *data = secret_rewipe(buf->data, capacity);
     if (!data)
         return false;
     buf->data = data;

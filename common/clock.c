@@ -17,6 +17,11 @@ int64_t clock_earlier(int64_t a_ns, int64_t b_ns)
     return a_ns < b_ns ? a_ns : b_ns;
 }
 
+int clock_shorter_ms(int a_ms, int b_ms)
+{
+    return a_ms < 0 || (b_ms >= 0 && b_ms < a_ms) ? b_ms : a_ms;
+}
+
 void clock_cond_init(pthread_cond_t *condition)
 {
     pthread_condattr_t monotonic;

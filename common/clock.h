@@ -16,6 +16,8 @@
 
 int64_t clock_ns(void);
 int64_t clock_earlier(int64_t a_ns, int64_t b_ns);
+/* Of two times to wait as poll takes them, -1 being for ever. */
+int clock_shorter_ms(int a_ms, int b_ms);
 /* A condition variable whose waits end by the monotonic clock. */
 void clock_cond_init(pthread_cond_t *condition);
 /* Waits for it, with the mutex held as for pthread_cond_wait; until_ns: CLOCK_NEVER waits for ever. False at

@@ -4,6 +4,7 @@
 #include "common/kafka.h"
 
 #include "common/log.h"
+#include "common/secret.h"
 #include "common/utf8.h"
 
 #include <ctype.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #define CLIENT_ID_SIZE 256
+#define LINE_SIZE 4096 /* of a property file, before more memory is needed */
 
 /* Owned by IMPCERT_KAFKA_BROKERS: a file shared with kcat has them too, so there they are passed over. */
 static bool is_brokers_property(const char *name)
@@ -129,11 +131,14 @@ static bool take_file(
     FILE *file = fopen(path, "re");
     if (!file)
         return error_set(error, "%s: %s", path, strerror(errno));
-    char *line = NULL;
-    size_t size = 0;
+    /* Passwords pass through both, and nowhere else. */
+    char buffer[BUFSIZ];
+    setvbuf(file, buffer, _IOFBF, sizeof buffer);
+    size_t size = LINE_SIZE;
+    char *line = malloc(size);
     ssize_t length;
     struct error why;
-    bool ok = true;
+    bool ok = line || error_set(error, "out of memory");
     for (unsigned number = 1; ok && (length = getline(&line, &size, file)) >= 0; number++) {
         ok = strlen(line) == (size_t)length ? take_line(conf, line, fixed, &why)
                                             : error_set(&why, "expected text, not a NUL byte");
@@ -141,10 +146,11 @@ static bool take_file(
             error_set(error, "%.200s:%u: %.280s", path, number, why.text);
         explicit_bzero(line, (size_t)length);
     }
+    secret_wipe(line);
     if (ok && ferror(file))
         ok = error_set(error, "%s: %s", path, strerror(errno));
     fclose(file);
-    free(line);
+    explicit_bzero(buffer, sizeof buffer);
     return ok;
 }
 
@@ -185,6 +191,25 @@ void kafka_conf_check(const struct settings *settings, const struct kafka_proper
         rd_kafka_conf_destroy(conf);
     else
         faults_add(faults, "IMPCERT_KAFKA_CONFIG", "%s", error.text);
+}
+
+bool kafka_each_file(
+    const struct settings *settings, bool (*take)(void *context, const char *path), void *context)
+{
+    static const char *const properties[] = {"ssl.ca.location", "ssl.certificate.location",
+        "ssl.key.location", "ssl.keystore.location", "ssl.crl.location", "sasl.kerberos.keytab"};
+    struct error error;
+    rd_kafka_conf_t *conf = kafka_conf_new(settings, NULL, NULL, &error);
+    bool ok = conf;
+    for (size_t i = 0; ok && i < sizeof properties / sizeof *properties; i++) {
+        char path[4096];
+        size_t size = sizeof path;
+        if (rd_kafka_conf_get(conf, properties[i], path, &size) == RD_KAFKA_CONF_OK && *path)
+            ok = take(context, path);
+    }
+    if (conf)
+        rd_kafka_conf_destroy(conf);
+    return ok;
 }
 
 rd_kafka_t *kafka_open(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct error *error)

@@ -25,6 +25,11 @@ rd_kafka_conf_t *kafka_conf_new(const struct settings *settings, const struct ka
 void kafka_conf_check(const struct settings *settings, const struct kafka_property *defaults,
     const struct kafka_property *fixed, struct faults *faults);
 
+/* Calls take with each file that the property file names: certificates, keys, keytabs. False as soon as take
+ * says so, and where the property file is wrong. */
+bool kafka_each_file(
+    const struct settings *settings, bool (*take)(void *context, const char *path), void *context);
+
 /* Takes conf whatever happens. Properties of the other client kind in a shared file are no fault and not
  * warned of. */
 rd_kafka_t *kafka_open(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct error *error);

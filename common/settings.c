@@ -4,6 +4,7 @@
 
 #include "common/descriptors.h"
 #include "common/log.h"
+#include "common/secret.h"
 #include "common/settings_check.h"
 #include "common/settings_print.h"
 #include "common/settings_values.h"
@@ -171,6 +172,8 @@ static struct settings *read_settings(const struct program *program)
         settings = NULL;
     }
     faults_cleanup(&faults);
+    if (settings)
+        settings_values_hide(settings);
     return settings;
 }
 
@@ -204,6 +207,7 @@ static bool print_without_settings(const struct program *program, const struct c
 struct settings *settings_start(const struct program *program, int argc, char **argv, int *exit_code)
 {
     descriptors_guard();
+    secret_guard();
     *exit_code = EXIT_USAGE;
     struct command_line line;
     if (read_command_line(program, argc, argv, &line) == REQUEST_INVALID)
@@ -252,6 +256,43 @@ void settings_free(struct settings *settings)
         return;
     settings_values_cleanup(settings);
     free(settings);
+}
+
+void settings_try(const struct settings *settings, struct faults *faults)
+{
+    struct setting_given given[SETTING_COUNT + 1];
+    size_t count = 0;
+    for (int setting = 0; setting < SETTING_COUNT; setting++)
+        if (settings_values_hidden(settings, (enum setting)setting))
+            given[count++] =
+                (struct setting_given){settings_table[setting].name, settings->values[setting].text};
+    given[count] = (struct setting_given){0};
+    settings_free(settings_open(settings->program, given, true, faults));
+}
+
+bool settings_each_file(
+    const struct settings *settings, bool (*take)(void *context, const char *path), void *context)
+{
+    for (int setting = 0; setting < SETTING_COUNT; setting++) {
+        const struct setting_row *row = &settings_table[setting];
+        const struct setting_value *value = &settings->values[setting];
+        if (row->reread)
+            continue;
+        if (value->origin == ORIGIN_FILE && !take(context, value->file))
+            return false;
+        if (row->type == SETTING_IS_FILE && value->text && !take(context, value->text))
+            return false;
+    }
+    return true;
+}
+
+bool settings_restore_environment(const struct settings *settings)
+{
+    for (int setting = 0; setting < SETTING_COUNT; setting++)
+        if (settings_values_hidden(settings, (enum setting)setting) &&
+            setenv(settings_table[setting].name, settings->values[setting].text, 1) != 0)
+            return false;
+    return true;
 }
 
 const char *settings_program(const struct settings *settings)
@@ -321,8 +362,6 @@ bool settings_reread(
     bool ok = text && settings_check(row, text, &number, &why) && copy_value(text, out, size, &why);
     if (!ok)
         error_set(error, "%s_FILE: %.400s", row->name, why.text);
-    if (text)
-        explicit_bzero(text, strlen(text));
-    free(text);
+    secret_wipe(text);
     return ok;
 }

@@ -96,9 +96,11 @@ struct program_option {
 };
 
 /* Handles --help, --version, --check-config, --print-config, options of the program's own that print, and
- * unknown ones, reads and checks the settings, and sets up the log. Returns the settings to run with (free
- * with settings_free), operands being at argv[optind...]; or NULL when the program is to end with *exit_code
- * (0; 2 with every fault printed at once to stderr; 1 where stdout can't be written). Thread: main. */
+ * unknown ones, reads and checks the settings, takes secrets out of the environment (where `ps e` and
+ * /proc/PID/environ would show them), closes the process's memory to dumps, and sets up the log. Returns the
+ * settings to run with (free with settings_free), operands being at argv[optind...]; or NULL when the program
+ * is to end with *exit_code (0; 2 with every fault printed at once to stderr; 1 where stdout can't be
+ * written). Thread: main. */
 struct settings *settings_start(const struct program *program, int argc, char **argv, int *exit_code);
 void settings_free(struct settings *settings);
 
@@ -114,11 +116,23 @@ struct setting_given {
 struct settings *settings_open(const struct program *program, const struct setting_given *given,
     bool environment, struct faults *faults);
 
+/* Reads and checks the settings afresh, as they stand in the environment and in files now, and adds what is
+ * wrong to faults. Thread: main. */
+void settings_try(const struct settings *settings, struct faults *faults);
+/* Calls take with each file that the settings depend on and that is not read again by itself; false as soon
+ * as take says so. */
+bool settings_each_file(
+    const struct settings *settings, bool (*take)(void *context, const char *path), void *context);
+/* Puts secrets that were given by the environment back there, for a program that is run in place of this one;
+ * settings_start has taken them out. False when out of memory. Thread: main. */
+bool settings_restore_environment(const struct settings *settings);
+
 /* The name of the program, as given to settings_start. */
 const char *settings_program(const struct settings *settings);
 
-/* The value as text, the default where none was given, NULL where there is neither. Borrowed from settings.
- * As with all that follow, the setting must be one of the program's own. */
+/* The value as text, the default where none was given, NULL where there is neither; "" for a secret whose
+ * file is read again, which is for settings_reread. Borrowed from settings. As with all that follow, the
+ * setting must be one of the program's own. */
 const char *settings_text(const struct settings *settings, enum setting setting);
 /* A number, or the place of a choice among its words (of the log level: an enum log_level). */
 int64_t settings_number(const struct settings *settings, enum setting setting);

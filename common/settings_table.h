@@ -48,6 +48,7 @@ struct setting_row {
     unsigned programs; /* bits of enum program_id */
     bool required;
     bool secret;              /* never printed */
+    bool reread;              /* its file is read again while the program runs, when it changes */
     bool may_be_empty;        /* set to nothing is a value; else it counts as not set */
     const char *fallback;     /* the default; NULL: none, or computed */
     const char *help;         /* one line */

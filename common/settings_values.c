@@ -2,6 +2,7 @@
  * each other. Runs on the main thread before any other; settings_values_load also later, on any. */
 #include "common/settings_values.h"
 
+#include "common/secret.h"
 #include "common/settings_check.h"
 #include "common/settings_names.h"
 
@@ -59,7 +60,7 @@ char *settings_values_load(const char *path, struct error *why)
         error_set(why, "file %s can't be read: %s", path, strerror(errno));
     close(file);
     if (length < 0 || !close_text(bytes, (size_t)length, path, why)) {
-        free(bytes);
+        secret_wipe(bytes);
         return NULL;
     }
     return bytes;
@@ -112,6 +113,32 @@ static void report_missing(
         faults_add(faults, row->name, "not set, expected %s", row->help);
 }
 
+static char *keep(const struct setting_row *row, const char *text)
+{
+    return row->secret ? secret_text(text) : strdup(text);
+}
+
+static void drop(const struct setting_row *row, struct setting_value *value)
+{
+    if (row->secret)
+        secret_free(value->text);
+    else
+        free(value->text);
+    value->text = NULL;
+}
+
+static char *load(const struct setting_row *row, const char *path, struct error *why)
+{
+    char *loaded = settings_values_load(path, why);
+    if (!loaded || !row->secret)
+        return loaded;
+    char *text = secret_text(loaded);
+    secret_wipe(loaded);
+    if (!text)
+        error_set(why, "out of memory");
+    return text;
+}
+
 /* Fills value from where it is given; false after a fault. */
 static bool take_value(const struct settings *settings, const struct setting_row *row,
     struct setting_value *value, struct faults *faults)
@@ -126,11 +153,11 @@ static bool take_value(const struct settings *settings, const struct setting_row
         return false;
     }
     if (text) {
-        value->text = strdup(text);
+        value->text = keep(row, text);
         value->origin = own ? ORIGIN_GIVEN : ORIGIN_ENVIRONMENT;
     } else if (file) {
         struct error why;
-        value->text = settings_values_load(file, &why);
+        value->text = load(row, file, &why);
         value->file = strdup(file);
         value->origin = ORIGIN_FILE;
         if (!value->text)
@@ -155,8 +182,7 @@ static void read_setting(struct settings *settings, enum setting setting, struct
                          : value->origin == ORIGIN_DEFAULT ? "by default: "
                                                            : "";
     faults_add(faults, row->name, "%s%s", origin, why.text);
-    free(value->text);
-    value->text = NULL;
+    drop(row, value);
 }
 
 static const char *default_mark(const struct setting_value *value)
@@ -213,13 +239,39 @@ void settings_values_read(struct settings *settings, struct faults *faults)
         settings_names_check(faults);
 }
 
+bool settings_values_hidden(const struct settings *settings, enum setting setting)
+{
+    return settings_table[setting].secret && settings->values[setting].origin == ORIGIN_ENVIRONMENT &&
+           settings->values[setting].text;
+}
+
+/* What is read anew whenever it is needed is not kept. */
+static void forget(struct settings *settings, enum setting setting)
+{
+    const struct setting_row *row = &settings_table[setting];
+    struct setting_value *value = &settings->values[setting];
+    if (row->secret && row->reread && value->origin == ORIGIN_FILE && value->text)
+        explicit_bzero(value->text, strlen(value->text));
+}
+
+void settings_values_hide(struct settings *settings)
+{
+    for (int setting = 0; setting < SETTING_COUNT; setting++) {
+        const char *name = settings_table[setting].name;
+        forget(settings, (enum setting)setting);
+        char *shown = settings_values_hidden(settings, (enum setting)setting) ? getenv(name) : NULL;
+        if (!shown)
+            continue;
+        explicit_bzero(shown, strlen(shown));
+        unsetenv(name);
+    }
+}
+
 void settings_values_cleanup(struct settings *settings)
 {
     for (int setting = 0; setting < SETTING_COUNT; setting++) {
         struct setting_value *value = &settings->values[setting];
-        if (value->text && settings_table[setting].secret)
-            explicit_bzero(value->text, strlen(value->text));
-        free(value->text);
+        drop(&settings_table[setting], value);
         free(value->file);
         *value = (struct setting_value){0};
     }

@@ -53,7 +53,13 @@ bool stop_read(struct stop *stop)
 {
     struct signalfd_siginfo signal;
     bool begins = false;
-    while (read(stop->fd, &signal, sizeof signal) == (ssize_t)sizeof signal)
-        begins |= stop_ask(stop, signal.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+    while (read(stop->fd, &signal, sizeof signal) == (ssize_t)sizeof signal) {
+        const char *why = signal.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM";
+        if (stop->since_ns && !stop->signalled)
+            log_info("stopping for good", LOG_TEXT("by", why));
+        else
+            begins |= stop_ask(stop, why);
+        stop->signalled = true;
+    }
     return begins;
 }

@@ -5,6 +5,7 @@
 #include "common/descriptors.h"
 #include "common/health.h"
 #include "common/log.h"
+#include "common/reload.h"
 #include "common/settings.h"
 #include "common/stop.h"
 #include "producer/gateway_api.h"
@@ -34,6 +35,7 @@ enum { EXIT_USAGE = 2 };
 struct gateway {
     struct settings *settings;
     struct health *health;
+    struct reload *reload;
     struct impcert *impcert;
     struct watch *watch;
     struct tokens *tokens;
@@ -125,7 +127,8 @@ static int gateway_open(struct gateway *gateway, struct error *error)
         return EXIT_FAILURE;
     gateway->health = health_new();
     gateway->metrics = gateway_metrics_new();
-    if (!gateway->health || !gateway->metrics) {
+    gateway->reload = reload_open(gateway->settings);
+    if (!gateway->health || !gateway->metrics || !gateway->reload) {
         error_set(error, "out of memory");
         return EXIT_FAILURE;
     }
@@ -158,8 +161,9 @@ static void gateway_read_wake(struct gateway *gateway)
 static int gateway_wait_ms(const struct gateway *gateway)
 {
     enum { DRAINING_MS = 100 };
-    int wait_ms = server_wait_ms(gateway->server);
-    return gateway->stop.since_ns && wait_ms > DRAINING_MS ? DRAINING_MS : wait_ms;
+    int wait_ms =
+        clock_shorter_ms(server_wait_ms(gateway->server), reload_wait_ms(gateway->reload, clock_ns()));
+    return gateway->stop.since_ns ? clock_shorter_ms(wait_ms, DRAINING_MS) : wait_ms;
 }
 
 static bool gateway_ended(const struct gateway *gateway)
@@ -181,7 +185,8 @@ static void gateway_run(struct gateway *gateway)
     };
     while (!gateway_ended(gateway)) {
         poll(waits, sizeof waits / sizeof waits[0], gateway_wait_ms(gateway));
-        if (stop_read(&gateway->stop))
+        if (stop_read(&gateway->stop) ||
+            (reload_turn(gateway->reload, clock_ns()) && stop_ask(&gateway->stop, "changed settings")))
             gateway_drain(gateway);
         gateway_read_wake(gateway);
         tokens_turn(gateway->tokens, clock_ns());
@@ -202,9 +207,17 @@ static void gateway_close(struct gateway *gateway)
     gateway_metrics_free(gateway->metrics);
     tokens_close(gateway->tokens);
     health_free(gateway->health);
+    reload_close(gateway->reload);
     settings_free(gateway->settings);
     stop_close(&gateway->stop);
     close(gateway->wake_fd);
+}
+
+/* Whether the program is to run again, for which the settings are made ready. */
+static bool gateway_is_reloaded(const struct gateway *gateway)
+{
+    return reload_wanted(gateway->reload) && !gateway->stop.signalled && gateway->exit_code == EXIT_SUCCESS &&
+           settings_restore_environment(gateway->settings);
 }
 
 static void gateway_check(const struct settings *settings, struct faults *faults)
@@ -242,6 +255,11 @@ int main(int argc, char **argv)
         else
             log_info("stopped");
     }
+    bool again = gateway_is_reloaded(&gateway);
     gateway_close(&gateway);
-    return gateway.exit_code;
+    if (!again)
+        return gateway.exit_code;
+    reload_exec(argv);
+    log_error("cannot start again", LOG_TEXT("error", strerror(errno)));
+    return EXIT_FAILURE;
 }

@@ -1,6 +1,8 @@
 /* HTTP/2 by libnghttp2. Loop thread. Owns the session. */
 #include "worker/http2.h"
 
+#include "common/secret.h"
+
 #include <nghttp2/nghttp2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +17,31 @@ struct http2 {
     size_t streams;
     bool took_some; /* the service, before it said that it goes away */
 };
+
+/* The token and the key pair pass through the session's memory. */
+static void *http2_mem_malloc(size_t size, void *context)
+{
+    (void)context;
+    return malloc(size);
+}
+
+static void *http2_mem_calloc(size_t count, size_t size, void *context)
+{
+    (void)context;
+    return calloc(count, size);
+}
+
+static void *http2_mem_realloc(void *memory, size_t size, void *context)
+{
+    (void)context;
+    return secret_rewipe(memory, size);
+}
+
+static void http2_mem_free(void *memory, void *context)
+{
+    (void)context;
+    secret_wipe(memory);
+}
 
 static struct http_call *http2_call(nghttp2_session *session, int32_t stream_id)
 {
@@ -93,6 +120,7 @@ static int http2_on_close(nghttp2_session *session, int32_t stream_id, uint32_t 
 
 static nghttp2_session *http2_session(struct http2 *http2)
 {
+    nghttp2_mem memory = {NULL, http2_mem_malloc, http2_mem_free, http2_mem_calloc, http2_mem_realloc};
     nghttp2_session_callbacks *callbacks = NULL;
     nghttp2_session *session = NULL;
     if (nghttp2_session_callbacks_new(&callbacks) != 0)
@@ -101,7 +129,7 @@ static nghttp2_session *http2_session(struct http2 *http2)
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, http2_on_data);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, http2_on_frame);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, http2_on_close);
-    if (nghttp2_session_client_new(&session, callbacks, http2) != 0)
+    if (nghttp2_session_client_new3(&session, callbacks, http2, NULL, &memory) != 0)
         session = NULL;
     nghttp2_session_callbacks_del(callbacks);
     return session;

@@ -7,8 +7,10 @@
 #include "common/exposition.h"
 #include "common/health.h"
 #include "common/log.h"
+#include "common/reload.h"
 #include "common/settings.h"
 #include "common/stop.h"
+#include "worker/allocators.h"
 #include "worker/consumer_conf.h"
 #include "worker/forward.h"
 #include "worker/limiter.h"
@@ -47,6 +49,7 @@ struct process {
     struct worker **workers;
     size_t count;
     struct stop stop;
+    struct reload *reload;
     int exit_fd; /* signalled when a worker has ended */
     int exit_code;
 };
@@ -219,12 +222,12 @@ static bool process_check_workers(struct process *process)
 
 static int process_wait_ms(const struct process *process)
 {
+    int64_t now = clock_ns();
     int endpoint_ms = process->endpoint ? endpoint_wait_ms(process->endpoint) : -1;
     if (process->stop.exit_by_ns == CLOCK_NEVER)
-        return endpoint_ms;
-    int64_t left_ms = (process->stop.exit_by_ns - clock_ns()) / CLOCK_MS + 1;
-    left_ms = left_ms < 0 ? 0 : left_ms;
-    return endpoint_ms >= 0 && endpoint_ms < left_ms ? endpoint_ms : (int)left_ms;
+        return clock_shorter_ms(endpoint_ms, reload_wait_ms(process->reload, now));
+    int64_t left_ms = (process->stop.exit_by_ns - now) / CLOCK_MS + 1;
+    return clock_shorter_ms(endpoint_ms, left_ms < 0 ? 0 : (int)left_ms);
 }
 
 /* Returns false when the time to drain ran out before all workers had ended. */
@@ -239,7 +242,8 @@ static bool process_run(struct process *process)
         if (clock_ns() >= process->stop.exit_by_ns)
             return false;
         poll(waits, sizeof waits / sizeof waits[0], process_wait_ms(process));
-        if (stop_read(&process->stop))
+        if (stop_read(&process->stop) ||
+            (reload_turn(process->reload, clock_ns()) && stop_ask(&process->stop, "changed settings")))
             process_drain(process);
         if (process->endpoint)
             endpoint_turn(process->endpoint);
@@ -271,6 +275,7 @@ static void process_close(struct process *process)
     limiter_free(process->limiter);
     mongo_close(process->clients);
     health_free(process->health);
+    reload_close(process->reload);
     curl_global_cleanup();
     settings_free(process->settings);
     stop_close(&process->stop);
@@ -281,13 +286,13 @@ static void process_close(struct process *process)
  * say is a fault of the settings. */
 static int process_open(struct process *process, struct error *error)
 {
-    curl_global_init(CURL_GLOBAL_DEFAULT);
     tiers_init(&process->tiers, process->settings);
     process->health = health_new();
+    process->reload = reload_open(process->settings);
     process->limiter = limiter_new(settings_number(process->settings, SETTING_RATE_LIMIT));
     int64_t drain_ns = settings_ms(process->settings, SETTING_DRAIN_TIMEOUT) * CLOCK_MS;
-    if (!process->health || !process->limiter || !stop_open(&process->stop, drain_ns, error) ||
-        !process_open_exit(process, error))
+    if (!process->health || !process->limiter || !process->reload ||
+        !stop_open(&process->stop, drain_ns, error) || !process_open_exit(process, error))
         return EXIT_FAILURE;
     process->clients = mongo_open(process->settings,
         (uint32_t)(settings_number(process->settings, SETTING_WORKERS) * STORE_THREADS), error);
@@ -308,7 +313,23 @@ static void process_check(const struct settings *settings, struct faults *faults
     mongo_check(settings, faults);
 }
 
-static int run_worker(struct settings *settings)
+/* Whether the program is to run again, for which the settings are made ready. */
+static bool process_is_reloaded(const struct process *process)
+{
+    return reload_wanted(process->reload) && !process->stop.signalled && process->exit_code == EXIT_SUCCESS &&
+           settings_restore_environment(process->settings);
+}
+
+static void process_run_again(struct process *process, char **argv, bool again)
+{
+    if (!again)
+        return;
+    reload_exec(argv);
+    log_error("cannot start again", LOG_TEXT("error", strerror(errno)));
+    process->exit_code = EXIT_FAILURE;
+}
+
+static int run_worker(struct settings *settings, char **argv)
 {
     struct process process = {.settings = settings, .stop = STOP_INIT, .exit_fd = -1};
     struct error error = {""};
@@ -318,10 +339,13 @@ static int run_worker(struct settings *settings)
     else if (!process_run(&process)) {
         /* Some thread waits for a server. What it holds was not committed and will be delivered again. */
         log_warn("left before everything was finished; what is left will be delivered again");
+        process_run_again(&process, argv, process_is_reloaded(&process));
         _exit(process.exit_code);
     } else
         log_info("stopped");
+    bool again = process_is_reloaded(&process);
     process_close(&process);
+    process_run_again(&process, argv, again);
     return process.exit_code;
 }
 
@@ -380,8 +404,9 @@ int main(int argc, char **argv)
         .check = process_check,
     };
     int exit_code;
+    allocators_set();
     struct settings *settings = settings_start(&program, argc, argv, &exit_code);
     if (!settings)
         return exit_code;
-    return applies ? apply_validator(settings) : run_worker(settings);
+    return applies ? apply_validator(settings) : run_worker(settings, argv);
 }

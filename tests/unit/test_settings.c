@@ -346,9 +346,66 @@ static void settings_take_values_from_the_environment(void **state)
     assert_string_equal(host, "::1");
     assert_int_equal(port, 0);
     settings_free(outcome.settings);
+    with_required_settings(state);
     setenv("IMPCERT_HTTP_LISTEN", "off", 1);
     start(&outcome, &worker, NULL);
     assert_false(settings_address(outcome.settings, SETTING_HTTP_LISTEN, host, &port));
+    settings_free(outcome.settings);
+}
+
+static void settings_take_secrets_out_of_the_environment(void **state)
+{
+    (void)state;
+    struct outcome outcome;
+    const char *shown = getenv("IAMPORT_SECRET");
+    start(&outcome, &worker, NULL);
+    assert_non_null(outcome.settings);
+    assert_string_equal(settings_text(outcome.settings, SETTING_IAMPORT_SECRET), "the-secret");
+    assert_string_equal(shown, "");
+    assert_null(getenv("IAMPORT_SECRET"));
+    assert_null(getenv("MONGODB_URI"));
+    assert_string_equal(getenv("IMPCERT_KAFKA_BROKERS"), "kafka-1:9092");
+
+    struct faults faults;
+    faults_init(&faults);
+    settings_try(outcome.settings, &faults);
+    assert_int_equal(faults.count, 0);
+    setenv("IMPCERT_TOPIC", "not a topic", 1);
+    settings_try(outcome.settings, &faults);
+    assert_int_equal(faults.count, 1);
+    faults_cleanup(&faults);
+
+    assert_true(settings_restore_environment(outcome.settings));
+    assert_string_equal(getenv("IAMPORT_SECRET"), "the-secret");
+    assert_string_equal(getenv("MONGODB_URI"), "mongodb://user:pass-word@db/");
+    settings_free(outcome.settings);
+}
+
+static bool list_file(void *context, const char *path)
+{
+    char *list = context;
+    strcat(strcat(list, path), "\n");
+    return true;
+}
+
+static void settings_name_the_files_that_are_read_once(void **state)
+{
+    (void)state;
+    struct outcome outcome;
+    char list[1024] = "", uri[128], properties[128];
+    snprintf(uri, sizeof uri, "%s", write_file("uri", "mongodb://db/"));
+    snprintf(properties, sizeof properties, "%s", write_file("properties", "linger.ms=5\n"));
+    unsetenv("MONGODB_URI");
+    unsetenv("IAMPORT_KEY");
+    setenv("MONGODB_URI_FILE", uri, 1);
+    setenv("IMPCERT_KAFKA_CONFIG", properties, 1);
+    setenv("IAMPORT_KEY_FILE", write_file("key", "the-key"), 1); /* read again for each token */
+    start(&outcome, &worker, NULL);
+    assert_non_null(outcome.settings);
+    assert_true(settings_each_file(outcome.settings, list_file, list));
+    must_say(list, uri);
+    must_say(list, properties);
+    must_not_say(list, "/key\n");
     settings_free(outcome.settings);
 }
 
@@ -362,7 +419,9 @@ static void settings_take_values_from_files_and_read_them_again(void **state)
     setenv("IAMPORT_SECRET_FILE", write_file("secret", "first\r\n\n"), 1);
     start(&outcome, &worker, NULL);
     assert_non_null(outcome.settings);
-    assert_string_equal(settings_text(outcome.settings, SETTING_IAMPORT_SECRET), "first");
+    assert_string_equal(settings_text(outcome.settings, SETTING_IAMPORT_SECRET), "");
+    assert_true(settings_reread(outcome.settings, SETTING_IAMPORT_SECRET, value, sizeof value, &why));
+    assert_string_equal(value, "first");
     write_file("secret", "second\n");
     assert_true(settings_reread(outcome.settings, SETTING_IAMPORT_SECRET, value, sizeof value, &why));
     assert_string_equal(value, "second");
@@ -868,6 +927,8 @@ int main(void)
         SETTINGS_TEST(settings_have_the_defaults_of_the_table),
         SETTINGS_TEST(settings_of_the_gateway_have_their_own_meaning),
         SETTINGS_TEST(settings_take_values_from_the_environment),
+        SETTINGS_TEST(settings_take_secrets_out_of_the_environment),
+        SETTINGS_TEST(settings_name_the_files_that_are_read_once),
         SETTINGS_TEST(settings_take_values_from_files_and_read_them_again),
         SETTINGS_TEST(settings_say_every_fault_in_one_message),
         SETTINGS_TEST(settings_set_to_nothing_are_a_value_only_where_that_means_none),
