@@ -110,6 +110,9 @@ bool event_parse(const void *value, size_t length, char imp_uid[static EVENT_IMP
 {
     if (!value || length == 0)
         return error_set(why, "value is empty, expected a JSON object with imp_uid");
+    const char *nul = memchr(value, '\0', length); /* jansson passes over one behind a number */
+    if (nul)
+        return error_set(why, "a NUL byte, at byte %td", nul - (const char *)value + 1);
     /* Further members are carried along, so a large integer in one of them is no fault. */
     const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL;
     json_error_t error;

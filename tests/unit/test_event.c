@@ -56,6 +56,9 @@ static const struct value values[] = {
     {BYTES("{\"imp_uid\":\"a\"}\0"), NULL, ""},
     {BYTES("{\"imp_uid\":\"a\0b\"}"), NULL, ""},
     {BYTES("{\"imp_uid\":\"a\\u0000b\"}"), NULL, "NUL"},
+    /* jansson passes over a NUL byte behind a number. */
+    {BYTES("{\"imp_uid\":\"a\",\"x\":[1\0,2]}"), NULL, "a NUL byte, at byte 22"},
+    {BYTES("{\"imp_uid\":\"a\",\"x\":1\0}"), NULL, "a NUL byte"},
     {BYTES("{\"imp_uid\":\"a\",\"x\":\"\xff\"}"), NULL, "not valid UTF-8"},
     {BYTES("{\"imp_uid\":\"a\",\"x\":\"\xc0\xaf\"}"), NULL, "not valid UTF-8"},
     {BYTES("{\"imp_uid\":\"a\",\"x\":1e999}"), NULL, "out of range"},
