@@ -28,8 +28,7 @@ def relation($from; $type; $to): {spdxElementId: $from, relationshipType: $type,
   SPDXID: "SPDXRef-DOCUMENT",
   name: "impcert-image-\($version)",
   # Unique for what it says, and the same for the same.
-  documentNamespace: ("https://spdx.org/spdxdocs/impcert-image-\($version)-\($revision | @uri)-"
-    + ($packages | map("\(.name)=\(.version):\(.arch)") | join(",") | @base64 | @uri)),
+  documentNamespace: "https://spdx.org/spdxdocs/impcert-image-\($version)-\($hash)",
   creationInfo: {created: $created, creators: ["Tool: impcert-deploy-image-assemble"]},
   packages: ([
     unknown + {SPDXID: $image, name: "impcert-image", versionInfo: $version, primaryPackagePurpose: "CONTAINER"},

@@ -17,6 +17,7 @@ from demo_parts import BIN, ROOT, Events, Failure, Gateway, Program, Shop, Simul
 from stack import Stack, StackError, wait_for
 from support.flow import Letter, expected_document
 
+OURS = ("impcert-worker", "impcert-publish", "impcert-gateway")
 TOPIC, DLQ, GROUP, PARTITIONS = "certifications", "certifications.dlq", "impcert", 6
 TRACE = "traceparent=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 IMP_UID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -62,12 +63,14 @@ def parse():
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--events", type=_events)
     parser.add_argument("--latency", type=_latency)
+    parser.add_argument("--programs", type=_programs, default=BIN)
     for name in ("--iamport", "--keep", "--stop"):
         parser.add_argument(name, action="store_true")
     parser.add_argument("imp_uids", nargs="*", metavar="IMP_UID")
     options = parser.parse_intermixed_args()
     invented = options.events is not None or options.latency is not None
-    if options.stop and (invented or options.iamport or options.keep or options.imp_uids):
+    others = (invented, options.iamport, options.keep, options.imp_uids, options.programs != BIN)
+    if options.stop and any(others):
         parser.error("--stop goes alone")
     if options.iamport and invented:
         parser.error("--events and --latency are for the simulator, not for --iamport")
@@ -92,6 +95,13 @@ def _latency(text):
     if not re.fullmatch(r"\d{1,5}(ms|s)", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 100ms or 2s")
     return text
+
+
+def _programs(text):
+    missing = [name for name in OURS if not os.access(Path(text) / name, os.X_OK)]
+    if missing:
+        raise argparse.ArgumentTypeError(f"{text!r} has no program {missing[0]}")
+    return Path(text).resolve()
 
 
 def _check_iamport(parser, options):
@@ -134,7 +144,8 @@ class Demo:
 
     def run(self):
         print(screen.bold("impcert demo"))
-        build(["impcert-gateway"] if self.options.keep else [])
+        build(self.options.programs, ["impcert-gateway"] if self.options.keep else [])
+        Program.directory = self.options.programs
         kept = False
         try:
             self.start()
@@ -292,7 +303,7 @@ class Demo:
         rows = [
             ("page", self.shop.page(self.gateway)),
             ("post", f"curl {self.gateway.url}/certifications \\\n              {post}"),
-            ("publish", f"IMPCERT_KAFKA_BROKERS={brokers} {BIN.relative_to(ROOT)}/impcert-publish imp_1"),
+            ("publish", f"IMPCERT_KAFKA_BROKERS={brokers} {shown(self.options.programs)}/impcert-publish imp_1"),
             ("events", f"kcat -b {brokers} -Ceq -t {TOPIC}"),
             ("DLQ", f"kcat -b {brokers} -Ceq -t {DLQ} -f '%k %s\\n  %h\\n'"),
             ("MongoDB", f"mongosh '{self.stack.mongodb.uri}'"),
@@ -309,21 +320,26 @@ class Demo:
             print(f"  {name:9} {command}")
 
 
-def build(more=()):
-    """A release build of what the demo runs; quiet unless it fails."""
+def shown(path):
+    """The path as the user of this clone would write it."""
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+
+
+def build(wanted, more=()):
+    """A release build of what the demo runs and `wanted` does not have; quiet unless it fails."""
     log = ROOT / "build/demo.log"
     log.parent.mkdir(exist_ok=True)
-    programs = ("impcert-worker", "impcert-publish", "impcert-simulator", *more)
+    ours = ("impcert-worker", "impcert-publish", *more) if wanted == BIN else ()
     commands = (
         ["cmake", "--preset", "release", "-DBUILD_TESTING=ON"],
-        ["cmake", "--build", "--preset", "release", "--target", *programs],
+        ["cmake", "--build", "--preset", "release", "--target", "impcert-simulator", *ours],
     )
     with screen.step("build") as words, open(log, "w") as output:
         for command in commands:
             if run_alone(command, output) != 0:
                 tail = "\n  ".join(log.read_text(errors="replace").splitlines()[-30:])
                 raise Failure(f"the build failed; {log} ends so:\n  {tail}")
-        words.append(f"release, in {BIN.relative_to(ROOT)}")
+        words.append(f"release, in {shown(BIN)}" if ours else f"the simulator alone; programs of {shown(wanted)}")
 
 
 def run_alone(command, output):

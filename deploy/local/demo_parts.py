@@ -54,12 +54,14 @@ class Failure(Exception):
 class Program:
     """A program that runs until it is stopped or the stack ends: one of ours, or `command`. Its output is in a file."""
 
+    directory = BIN  # where ours are
+
     def __init__(self, stack, name, *arguments, command=None, settings=None, stdin=subprocess.DEVNULL):
         self.name, self.log = name, stack.directory / f"{name}.log"
         environment = stack.child_environment() | marks.environment(stack.directory, name)
         with open(self.log, "wb") as log:
             self._process = subprocess.Popen(
-                [*(command or [BIN / name]), *arguments],
+                [*(command or [self.directory / name]), *arguments],
                 stdin=stdin,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -108,6 +110,7 @@ class Program:
 
 
 class Simulator(Program):
+    directory = BIN  # it is installed nowhere
     KEY_PAIR = {"IAMPORT_KEY": "demo-key", "IAMPORT_SECRET": "demo-secret"}
 
     def __init__(self, stack, latency):
