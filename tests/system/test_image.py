@@ -27,6 +27,7 @@ OWN = {
     "etc/ssl/certs/ca-certificates.crt",
     image.SBOM,
 }
+NO_TRUST_OF_THE_TESTS = {"SSL_CERT_FILE": None, "SSL_CERT_DIR": None}
 BEGIN = "-----BEGIN CERTIFICATE-----"
 
 
@@ -65,8 +66,11 @@ def test_it_has_the_programs_and_nothing_else_to_run(tree):
     assert executable - libraries == {f"usr/bin/{name}" for name in PROGRAMS}
     modes = [path.lstat().st_mode for path in tree.path.rglob("*") if not path.is_symlink()]
     assert not any(mode & (stat.S_ISUID | stat.S_ISGID) for mode in modes)
-    writable = [path.relative_to(tree.path) for path in tree.path.rglob("*")
-                if not path.is_symlink() and path.stat().st_mode & 0o002]
+    writable = [
+        path.relative_to(tree.path)
+        for path in tree.path.rglob("*")
+        if not path.is_symlink() and path.stat().st_mode & 0o002
+    ]
     assert writable == [Path("tmp")]
 
 
@@ -122,6 +126,7 @@ def test_it_has_the_libraries_that_the_programs_load_and_no_others(runnable):
     there = {path.name: path.resolve().name for path in loader.parent.iterdir()}
     assert {there[name] for name in loaded} == set(there.values())
 
+
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_each_program_runs(runnable, name):
     version = runnable.run(name, "--version")
@@ -139,30 +144,63 @@ def test_there_is_no_shell(runnable):
     assert done.returncode == 127 and "No such file" in done.stderr
 
 
-def test_a_worker_finds_names_and_trusts_what_the_system_trusts(runnable, flow, names, simulator, worker, authority):
-    """As nobody, on a root that is read-only."""
+def test_a_worker_needs_nothing_else(runnable, flow, names, simulator, worker, authority):
+    """As nobody, on a root that is read-only; names and trust as the system has them."""
     wanted = imp_uids(500)
     flow.publish(wanted)
-    named = {name: value.replace("127.0.0.1", "localhost") for name, value in names.settings().items()
-             if name in ("IMPCERT_KAFKA_BROKERS", "MONGODB_URI")}
-    assert all("localhost" in value for value in named.values()) and len(named) == 2
-    with Relay(authority.certificate("server"), simulator.url) as relay:
+    certificate = authority.certificate("server", "DNS:localhost")
+    settings = names.settings()
+    with Relay(certificate, simulator.url) as iamport, Relay(certificate, mongodb_address(settings)) as mongodb:
         one = worker(
-            simulator,
             wrapper=[image.IN_IMAGE, "--authorities", authority.file, runnable.path],
-            IAMPORT_URL=relay.url,
-            SSL_CERT_FILE=None,
-            SSL_CERT_DIR=None,
-            **named,
+            IMPCERT_KAFKA_BROKERS=by_name(settings["IMPCERT_KAFKA_BROKERS"]),
+            IAMPORT_URL=by_name(iamport.url),
+            MONGODB_URI=f"{by_name(mongodb.url).replace('https', 'mongodb')}/?directConnection=true&tls=true",
+            **NO_TRUST_OF_THE_TESTS,
         )
         flow.wait_until_done(one)
-        process = Path(f"/proc/{one.pid}")
-        assert {int(one) for one in re.search(r"^Uid:(.*)$", (process / "status").read_text(), re.M)[1].split()} == {65532}
-        assert re.search(r"^CapEff:\s+0+$", (process / "status").read_text(), re.M)
-        options = next(line.split()[5] for line in (process / "mountinfo").read_text().splitlines() if line.split()[4] == "/")
-        assert "ro" in options.split(",")
+        assert_confined(one.pid)
         one.stop()
     flow.assert_ends(documents=wanted)
+
+
+def by_name(address):
+    assert "127.0.0.1" in address
+    return address.replace("127.0.0.1", "localhost")
+
+
+def mongodb_address(settings):
+    return settings["MONGODB_URI"].replace("mongodb:", "http:").partition("/?")[0]
+
+
+def assert_confined(pid):
+    status = Path(f"/proc/{pid}/status").read_text()
+    assert set(re.search(r"^Uid:(.*)$", status, re.M)[1].split()) == {"65532"}
+    assert re.search(r"^CapEff:\s+0+$", status, re.M) and re.search(r"^NoNewPrivs:\s+1$", status, re.M)
+    mounts = [line.split() for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines()]
+    assert ["ro" in fields[5].split(",") for fields in mounts if fields[4] == "/"] == [True]
+
+
+@pytest.mark.parametrize("trusted, told", [(True, "does not exist"), (False, "certificate verify failed")])
+def test_kafka_is_trusted_as_the_system_says(runnable, names, authority, tmp_path, trusted, told):
+    """That the topic is missing is known only once the broker is trusted."""
+    properties = tmp_path / "kafka.properties"
+    properties.write_text("security.protocol=ssl\nmessage.timeout.ms=5000\ntopic.metadata.propagation.max.ms=0\n")
+    brokers = names.settings()["IMPCERT_KAFKA_BROKERS"]
+    with Relay(authority.certificate("server"), f"http://{brokers}") as relay, open(properties) as given:
+        address = relay.url.removeprefix("https://")
+        done = subprocess.run(
+            runnable.command("impcert-publish", "imp_1", authorities=authority.file if trusted else None),
+            env=clean_environment(
+                {"IMPCERT_KAFKA_BROKERS": address, "IMPCERT_TOPIC": names.topic, "IMPCERT_KAFKA_CONFIG": "/dev/stdin"}
+                | NO_TRUST_OF_THE_TESTS
+            ),
+            stdin=given,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 1 and told in done.stderr, done.stderr
 
 
 def test_the_dockerfile_has_the_version_of_the_project():

@@ -106,7 +106,11 @@ def build(directory, authority):
 
 def _build(builder, base, root):
     image = f"impcert-test:{uuid.uuid4().hex}"
-    revision = {"REVISION": FACTS["REVISION"], "SOURCE": "https://git.example/impcert", "SOURCE_DATE_EPOCH": "1767323045"}
+    revision = {
+        "REVISION": FACTS["REVISION"],
+        "SOURCE": "https://git.example/impcert",
+        "SOURCE_DATE_EPOCH": "1767323045",
+    }
     arguments = ["--no-cache", *(["--build-arg", f"BASE={base}"] if base else [])]
     _run([BUILD, *arguments], env=_builders_environment() | revision | {"IMAGE": image})
     try:
@@ -194,8 +198,9 @@ def _run_steps(root):
             source, target = words.split()
             _copy(source, _inside(root, place / target))
         elif instruction == "RUN":
-            _run(["unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-euc", STEP, "step", root, place, words],
-                 env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"} | variables)
+            step = ["bash", "-euc", STEP, "step", root, place, words]
+            own = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
+            _run(["unshare", "--mount", "--pid", "--fork", "--kill-child", *step], env=own | variables)
     return image
 
 
@@ -217,7 +222,8 @@ def _inside(root, path):
 
 def _copy(source, target):
     """A COPY from the clone, of what git has or would take, without what .dockerignore names."""
-    listed = _run(["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", source]).split("\0")
+    command = ["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", source]
+    listed = _run(command).split("\0")
     ignored = tuple(f"{line}/" for line in (ROOT / ".dockerignore").read_text().splitlines())
     for name in filter(None, listed):
         if name.startswith(ignored) or not (ROOT / name).is_file():
@@ -228,8 +234,9 @@ def _copy(source, target):
 
 
 def _builders_environment():
-    """In the containers that tests often run in, buildah and podman cannot start containers, but a chroot."""
-    return {"BUILDAH_ISOLATION": "chroot"} | os.environ
+    """In the containers that tests often run in, buildah and podman cannot start containers, but a chroot. And they keep
+    each layer unless told."""
+    return {"BUILDAH_ISOLATION": "chroot", "BUILDAH_LAYERS": "false"} | os.environ
 
 
 def _builder(builder, *arguments):
