@@ -153,6 +153,7 @@ def test_iamport_verifies_the_imp_uids_of_the_user(demo, simulator):
         (["--lat", "1s"], "--lat"),
         (["imp_1"], "--iamport"),
         (["--stop", "--keep"], "--stop"),
+        (["--programs", "/nowhere"], "impcert-worker"),
         (["--iamport", "imp_1"], "IAMPORT_KEY and IAMPORT_SECRET"),
     ],
 )
