@@ -18,7 +18,6 @@ NOT_SHOWN = {
     "impcert_event_seconds_count",
     "impcert_event_stored_seconds_sum",
     "impcert_event_stored_seconds_count",
-    "impcert_event_attempts_bucket",
     "impcert_http_seconds_sum",
     "impcert_store_seconds_sum",
     "impcert_store_seconds_count",
