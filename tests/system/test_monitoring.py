@@ -35,8 +35,8 @@ def test_rules_and_their_cases_pass():
 
 @pytest.mark.parametrize("alert", sorted(monitoring.alerts()))
 def test_each_alert_has_a_case_in_which_it_fires_and_one_in_which_it_is_silent(alert):
-    firing = [name for name, fired in monitoring.cases() if f"{alert} fires" in name]
-    silent = [name for name, fired in monitoring.cases() if f"{alert} is silent" in name]
+    firing = [name for name, _ in monitoring.cases() if f"{alert} fires" in name]
+    silent = [name for name, _ in monitoring.cases() if f"{alert} is silent" in name]
     assert firing and silent
     for name, fired in monitoring.cases():
         assert name not in firing or alert in fired, name
@@ -69,7 +69,8 @@ def test_the_operators_rules_are_the_rules():
 
 def test_the_operators_rules_link_to_a_runbook_of_ones_own():
     spec = yaml.safe_load(render("https://wiki.example/runbook?of=impcert&page=1"))["spec"]
-    links = {rule["annotations"]["runbook_url"] for group in spec["groups"] for rule in group["rules"] if "alert" in rule}
+    rules = [rule for group in spec["groups"] for rule in group["rules"]]
+    links = {rule["annotations"]["runbook_url"] for rule in rules if "alert" in rule}
     assert links == {f"https://wiki.example/runbook?of=impcert&page=1#{alert.lower()}" for alert in monitoring.alerts()}
 
 
@@ -79,7 +80,8 @@ def render(*arguments):
 
 
 def test_every_query_of_the_dashboard_parses(tmp_path):
-    rules = [{"record": f"query:{number}", "expr": query} for number, query in enumerate(monitoring.queries())]
+    queries = monitoring.queries() + monitoring.selections()
+    rules = [{"record": f"query:{number}", "expr": query} for number, query in enumerate(queries)]
     assert len(rules) > 50
     file = tmp_path / "queries.yaml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
@@ -90,14 +92,15 @@ def test_every_query_of_the_dashboard_parses(tmp_path):
 def test_panels_stand_side_by_side_and_say_what_they_show():
     taken, ids = set(), set()
     for panel in monitoring.dashboard()["panels"]:
-        place = panel["gridPos"]
-        cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
-        assert place["x"] + place["w"] <= 24 and not cells & taken, panel["title"]
+        left, top, width, height = (panel["gridPos"][name] for name in "xywh")
+        cells = {(x, y) for x in range(left, left + width) for y in range(top, top + height)}
+        assert left + width <= 24 and not cells & taken, panel["title"]
         assert panel["id"] not in ids, panel["title"]
         taken |= cells
         ids.add(panel["id"])
     for panel in monitoring.panels():
-        assert panel["datasource"]["uid"] == "${datasource}" and panel["fieldConfig"]["defaults"]["unit"], panel["title"]
+        assert panel["datasource"]["uid"] == "${datasource}", panel["title"]
+        assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
         assert len(panel["targets"]) == 1 or all(target["legendFormat"] for target in panel["targets"]), panel["title"]
     assert list(dict.fromkeys(panel["row"] for panel in monitoring.panels())) == [
         "Flow", "Upstream: Iamport", "Store: MongoDB", "Kafka", "Gateway", "Process"]  # fmt: skip
@@ -107,10 +110,10 @@ def test_rules_and_dashboard_name_what_real_pages_have(
     stack, simulator, worker, gateway, flow, keeper, programs, tmp_path
 ):
     """A real Prometheus scrapes a worker and a gateway at work: no query of the dashboard stays empty, the rules are
-    evaluated without a fault, and none fires."""
+    evaluated without a fault, and nobody is woken."""
     working = worker(simulator, IMPCERT_RETRY_DELAYS="1s", IMPCERT_ATTEMPTS=1).wait_until_ready()
     front = gateway().wait_until_ready()
-    targets = {"impcert-worker": [working.address], "impcert-gateway": [front.address]}
+    targets = {"impcert-worker": {"worker": working.address}, "impcert-gateway": {"gateway": front.address}}
     rules = monitoring.DIRECTORY / "rules.yaml"
     prometheus = Prometheus(tmp_path, targets, rules, keeper.environment())
     programs.append(prometheus)
@@ -123,15 +126,23 @@ def test_rules_and_dashboard_name_what_real_pages_have(
     flow.wait_until_done(working)
 
     def empty():
-        return [query for query in monitoring.queries() if not prometheus.query(query)]
+        return [query for query in (*monitoring.queries(), *monitoring.recorded()) if not prometheus.query(query)]
 
-    wait_for(lambda: not empty(), 60, "every query of the dashboard to find something", interval=0.5)
-    faults = {rule["name"]: rule["lastError"] for rule in prometheus.rules() if rule["health"] != "ok"}
-    assert not faults
+    def evaluated():
+        return all(rule["health"] != "unknown" for rule in prometheus.rules())
+
+    wait_for(lambda: not empty(), 60, "every query and every recording rule to find something", interval=0.5)
+    wait_for(evaluated, 30, "every rule to be evaluated")
+    assert {rule["name"]: rule["lastError"] for rule in prometheus.rules() if rule["health"] != "ok"} == {}
     assert prometheus.query('ALERTS{alertstate="firing", severity="page"}') == []
 
-    there = set().union(*(monitoring.page_metrics(one.get("/metrics")[1]) for one in (working, front)))
+    pages = [one.get("/metrics")[1] for one in (working, front)]
+    for page in pages:
+        assert (lint := promtool("check", "metrics", stdin=page)).returncode == 0, lint.stdout
+    there = set().union(*map(monitoring.page_metrics, pages))
     shown = set().union(*map(monitoring.metric_names, monitoring.queries()))
     assert shown - there == set(), "on the dashboard, and on no page"
+    selected = set().union(*map(monitoring.metric_names, monitoring.selections()))
+    assert selected - there == {"ALERTS"}
     assert monitoring.rule_metrics() - there - OTHERS - monitoring.recorded() == set(), "in the rules, and on no page"
     assert there - shown == NOT_SHOWN, "on a page, and not on the dashboard"

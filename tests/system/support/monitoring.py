@@ -1,5 +1,6 @@
 """deploy/monitoring as tests see it: the rules, the dashboard's queries, and the metrics that both name."""
 
+import functools
 import json
 import re
 
@@ -22,6 +23,7 @@ NO_METRICS = (
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 
 
+@functools.cache
 def rules():
     return yaml.safe_load((DIRECTORY / "rules.yaml").read_text())
 
@@ -62,8 +64,16 @@ def expression(text, **variables):
 
 
 def queries():
-    """Every query of the dashboard, as Prometheus takes it."""
+    """Every query of the panels, as Prometheus takes it."""
     return [expression(target["expr"]) for panel in panels() for target in panel["targets"]]
+
+
+def selections():
+    """What the dashboard's variables choose from, and its annotations."""
+    content = dashboard()
+    variables = [one["definition"] for one in content["templating"]["list"] if one["type"] == "query"]
+    chosen = [re.fullmatch(r"label_values\((.+), \w+\)", definition)[1] for definition in variables]
+    return [expression(text) for text in chosen + [one["expr"] for one in content["annotations"]["list"]]]
 
 
 def metric_names(text):
@@ -89,6 +99,7 @@ def runbook_anchors():
     return [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
 
+@functools.cache
 def cases():
     """[(name, alerts that fire in it at some time)]"""
     found = yaml.safe_load((DIRECTORY / "rules_test.yaml").read_text())["tests"]

@@ -13,7 +13,7 @@ from stack import cache, wait_for
 from support.http import fetch
 from support.program import Program
 
-LISTENING = re.compile(r'msg="?Listening on"? address=(\S+)')
+LISTENING = re.compile(r'msg="Listening on".* address=(\S+)')
 
 
 def binary(name):
@@ -22,21 +22,28 @@ def binary(name):
     return found
 
 
-def promtool(*arguments):
+def promtool(*arguments, stdin=""):
     """The CompletedProcess, with both outputs as one text."""
     command = [binary("promtool"), *map(str, arguments)]
-    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.run(command, input=stdin, timeout=120, **output)
 
 
 class Prometheus(Program):
-    """Scrapes {job: [address]} and evaluates `rules`, both each second."""
+    """Scrapes {job: {instance: address}} and evaluates `rules`, both each second."""
 
     def __init__(self, directory, targets, rules, environment):
         configuration = {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
             "rule_files": [str(rules)],
             "scrape_configs": [
-                {"job_name": job, "static_configs": [{"targets": addresses}]} for job, addresses in targets.items()
+                {
+                    "job_name": job,
+                    "static_configs": [
+                        {"targets": [address], "labels": {"instance": name}} for name, address in instances.items()
+                    ],
+                }
+                for job, instances in targets.items()
             ],
         }
         file = directory / "prometheus.yaml"
