@@ -26,7 +26,7 @@ def promtool(*arguments, stdin=""):
     """The CompletedProcess, with both outputs as one text."""
     command = [binary("promtool"), *map(str, arguments)]
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.run(command, input=stdin, timeout=120, **output)
+    return subprocess.run(command, input=stdin, timeout=300, **output)
 
 
 class Prometheus(Program):
