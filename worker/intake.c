@@ -635,8 +635,10 @@ static void intake_take(
 }
 
 /* The end of a partition was reached. The marks of transactions (impcert-replay's) take offsets and never
- * come: were they not passed, the group would lag behind them for ever, on a topic where all is done. After a
- * failure, a record before it may not have been begun, and is none of them. */
+ * come: were they not passed, the group would lag behind them for ever, on a topic where all is done. And a
+ * partition without a record gets its first commit by it: scalers take one that has none for unread from its
+ * first offset, or for no lag at all (kedacore/keda issues 2033, 4552). After a failure, a record before it
+ * may not have been begun, and is none of them. */
 static void intake_pass(struct intake *intake, const rd_kafka_message_t *message)
 {
     struct partition *partition = intake_partition(intake, message);

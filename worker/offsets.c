@@ -158,7 +158,7 @@ enum offsets_begun offsets_begin(struct offsets *offsets, int64_t offset)
 
 void offsets_pass(struct offsets *offsets, int64_t offset)
 {
-    if (offsets->base < 0 || offset <= offsets->next)
+    if (offset <= offsets->next)
         return;
     if (!offsets->in_flight) {
         offsets_start_over(offsets, offset);

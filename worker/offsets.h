@@ -35,7 +35,8 @@ void offsets_cleanup(struct offsets *offsets);
  * not exist and count as finished. */
 enum offsets_begun offsets_begin(struct offsets *offsets, int64_t offset) __attribute__((warn_unused_result));
 /* Every record before this offset was received: those not begun do not exist (compacted away, transaction
- * marks) and count as finished. Where no position is known, or when out of memory, nothing changes. */
+ * marks) and count as finished. Where no position is known, there were none to receive, and it is the
+ * position. When out of memory nothing changes. */
 void offsets_pass(struct offsets *offsets, int64_t offset);
 /* The work of a begun offset is finished for good. Each offset once. */
 void offsets_done(struct offsets *offsets, int64_t offset);

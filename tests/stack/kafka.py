@@ -156,6 +156,11 @@ class Clients:
         """{partition: committed offset}, with 0 where nothing is committed."""
         return {partition: max(offset, 0) for partition, offset in self._committed(group, topic, lambda tp: tp.offset)}
 
+    def commits(self, group, topic):
+        """{partition: committed offset}, with None where nothing is committed."""
+        found = self._committed(group, topic, lambda tp: tp.offset)
+        return {partition: offset if offset >= 0 else None for partition, offset in found}
+
     def metadata(self, group, topic):
         """{partition: metadata of the commit}, with an empty text where nothing is committed; see _patiently for what
         may be behind it."""

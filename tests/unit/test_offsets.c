@@ -105,10 +105,16 @@ static void offsets_pass_nothing_that_is_in_flight(void **state)
     play("+5 >700 +700 =5 -5 =700 -700 =701");
 }
 
-static void offsets_pass_only_forward_and_from_a_position(void **state)
+static void offsets_pass_to_a_first_position(void **state)
 {
     (void)state;
-    play(">7 =-1");
+    play(">0 =0 ~0 +0 =0 -0 =1");
+    play(">7 =7 ~0 >7 =7 +8 =8 -8 =9");
+}
+
+static void offsets_pass_only_forward(void **state)
+{
+    (void)state;
     play("+5 +6 >5 =5 -5 =6 >6 =6 -6 =7 >3 =7");
     play("@5 #7 >6 =6 +6 *7 =6 -6 =8");
 }
@@ -513,7 +519,8 @@ int main(void)
         cmocka_unit_test(offsets_start_over_after_a_gap_with_nothing_in_flight),
         cmocka_unit_test(offsets_pass_the_end_of_a_transaction),
         cmocka_unit_test(offsets_pass_nothing_that_is_in_flight),
-        cmocka_unit_test(offsets_pass_only_forward_and_from_a_position),
+        cmocka_unit_test(offsets_pass_to_a_first_position),
+        cmocka_unit_test(offsets_pass_only_forward),
         cmocka_unit_test(offsets_begin_anywhere_in_a_word),
         cmocka_unit_test(offsets_refuse_what_was_begun_before),
         cmocka_unit_test(offsets_remember_what_was_done_while_they_grow),
