@@ -1,6 +1,8 @@
 """deploy/kubernetes: what the schemas of Kubernetes and of the operators allow, and what the programs understand."""
 
+import os
 import re
+import subprocess
 
 import pytest
 import yaml
@@ -196,6 +198,37 @@ def test_only_pods_that_keep_their_names_are_static_members():
         for workload, made in workloads(overlay):
             is_static = "IMPCERT_INSTANCE_ID" in environment(overlay, made["spec"])
             assert is_static == (workload["kind"] == "StatefulSet")
+
+
+# The script that replays.
+
+KUBECTL = """#!/usr/bin/env bash
+# Stands in for a cluster in which a pod has begun; END is how its Job ends.
+case "${*:3}" in
+*"--from cronjob/impcert-replay"*) echo '{}' ;;
+"patch --local"*) cat ;;
+"create --filename -"*) cat >"$JOB" ;;
+"get pods"*) echo Running ;;
+"logs --follow"*) echo 'nothing is unresolved' ;;
+"get job/"*) echo "$END" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("end, code", [("SuccessCriteriaMet Complete", 0), ("FailureTarget Failed", 1)])
+def test_a_replay_shows_what_it_prints_and_ends_as_its_job_does(tmp_path, end, code):
+    stand_in = tmp_path / "kubectl"
+    stand_in.write_text(KUBECTL)
+    stand_in.chmod(0o755)
+    environment = os.environ | {"KUBECTL": str(stand_in), "END": end, "JOB": str(tmp_path / "job")}
+    done = subprocess.run([DEPLOY / "replay", "list"], capture_output=True, text=True, env=environment, timeout=60)
+    assert (done.returncode, done.stdout) == (code, "nothing is unresolved\n"), done.stderr
+    assert (tmp_path / "job").read_text()
+
+
+def test_a_replay_needs_to_be_told_what():
+    done = subprocess.run([DEPLOY / "replay"], capture_output=True, text=True)
+    assert (done.returncode, "replay list" in done.stderr) == (2, True)
 
 
 # What refers to what.

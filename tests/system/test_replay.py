@@ -12,12 +12,10 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-import yaml
 from confluent_kafka import KafkaError, TopicPartition
 
 from support import SANITIZED, schemas, wait_for
 from support.flow import event, imp_uids
-from support.program import ROOT
 from support.replay import TRACE, letter
 
 # Ten transactions of 500, over a second.
@@ -518,25 +516,6 @@ def test_show_of_an_unknown_imp_uid_says_so(dead, names, replay):
     done = replay("show", "imp_2")
     assert (done.returncode, done.stdout) == (1, "")
     assert f"imp_2 is not on {names.dlq}" in done.stderr
-
-
-def test_the_kubernetes_job_runs_it_restricted(names, replay, dead):
-    """By the pod security standard `restricted`; what its command line and settings say is understood."""
-    job = yaml.safe_load((ROOT / "deploy/kubernetes/replay-job.yaml").read_text())
-    assert (job["apiVersion"], job["kind"]) == ("batch/v1", "Job")
-    pod = job["spec"]["template"]["spec"]
-    [container] = pod["containers"]
-    assert pod["securityContext"]["runAsNonRoot"] and pod["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault"
-    assert container["securityContext"]["allowPrivilegeEscalation"] is False
-    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-    assert container["command"] == ["impcert-replay"]
-    settings = {variable["name"]: variable["value"] for variable in container["env"]}
-    mounts = [mount["mountPath"] for mount in container["volumeMounts"]]
-    assert os.path.dirname(settings["IMPCERT_KAFKA_CONFIG"]) in mounts
-    assert replay("--check-config", **settings | {"IMPCERT_KAFKA_CONFIG": None}).returncode == 0
-    dead(letter("imp_1"))
-    assert replay(*container["args"]).returncode == 0
-    assert replayed(names) == {"imp_1": 1}
 
 
 # ---- long queues ----
