@@ -5,12 +5,14 @@ import re
 import subprocess
 
 import pytest
+import test_rollout
 import yaml
 
 from support import kubernetes, run_program
 from support.http import fetch
 from support.kubernetes import DEPLOY, OVERLAYS, SECRETS, environment, faults, objects, only, seconds, template, workloads
 from support.program import ROOT
+from support.simulator import KEY_PAIR
 from support.tls import Authority
 
 # The oldest release that has all that is used (the preStop sleep), and the newest that there are schemas of.
@@ -132,6 +134,8 @@ def test_the_grace_period_is_longer_than_the_drain(overlay):
             continue
         before = container(pod).get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
         assert pod["terminationGracePeriodSeconds"] >= before + seconds(drain) + 10, name
+        if name.endswith("worker"):
+            assert pod["terminationGracePeriodSeconds"] == test_rollout.GRACE
     assert container(template(only(overlay, "Deployment", "impcert-gateway"))["spec"])["lifecycle"]["preStop"]["sleep"]
 
 
@@ -241,7 +245,8 @@ def matches(selector, labels):
 @every_overlay
 def test_selectors_match_pods(overlay):
     """Each one that names an impcert program matches the pods of that program, and no others."""
-    labels = {made["metadata"]["labels"]["app.kubernetes.io/name"]: made["metadata"]["labels"] for _, made in workloads(overlay)}
+    of_pods = [made["metadata"]["labels"] for _, made in workloads(overlay)]
+    labels = {one["app.kubernetes.io/name"]: one for one in of_pods}
     assert set(labels) == {"impcert-worker", "impcert-gateway", "impcert-replay"}
     selectors = []
     for one in objects(overlay):
@@ -317,21 +322,36 @@ def is_open(overlay, policy, port):
 
 
 def topics(settings):
-    """As the table of settings says."""
-    main = settings["IMPCERT_TOPIC"]
-    tiers = [f"{main}.retry.{delay}" for delay in settings["IMPCERT_RETRY_DELAYS"].split(",")]
-    return [main, *tiers, settings.get("IMPCERT_DLQ_TOPIC", f"{main}.dlq")]
+    """Those that a worker with these settings uses, as it prints them."""
+    needed = KEY_PAIR | {"MONGODB_URI": "mongodb://127.0.0.1"}
+    printed = run_program("impcert-worker", "--print-config", settings=settings | needed).stdout
+    main, delays, dlq = (
+        re.search(rf"^IMPCERT_{name}=(\S+)", printed, re.M)[1] for name in ("TOPIC", "RETRY_DELAYS", "DLQ_TOPIC")
+    )
+    return [main, *(f"{main}.retry.{delay}" for delay in delays.split(",")), dlq]
 
 
 def test_there_is_a_topic_for_each_that_the_worker_uses():
     settings = environment("cluster", template(only("cluster", "Deployment", "impcert-worker"))["spec"])
+    files = {name for name in settings if name.endswith("_FILE")}
+    used = topics({name: value for name, value in settings.items() if name not in files})
     made = objects("cluster", "KafkaTopic")
-    assert sorted(topic["metadata"]["name"] for topic in made) == sorted(topics(settings))
-    documented = (ROOT / "README.md").read_text() + (DEPLOY / "README.md").read_text()
-    assert all(f"{name}" in documented for name in topics(settings)[:1] + topics(settings)[-1:])
+    assert len(used) == 5
+    assert sorted(topic["metadata"]["name"] for topic in made) == sorted(used)
     for topic in made:
         assert topic["spec"]["replicas"] > topic["spec"]["config"]["min.insync.replicas"] >= 2
         assert topic["spec"]["partitions"] == made[0]["spec"]["partitions"]
+
+
+def test_the_topics_are_those_of_the_readme():
+    """Of its table of settings, and of its first picture."""
+    text = (ROOT / "README.md").read_text()
+    main, group = re.search(r"^\| `IMPCERT_TOPIC` / `IMPCERT_GROUP` \| `(\S+)` / `(\S+)`", text, re.M).groups()
+    delays = re.search(r"^\| `IMPCERT_RETRY_DELAYS` \| `(\S+)`", text, re.M)[1]
+    made = {topic["metadata"]["name"] for topic in objects("cluster", "KafkaTopic")}
+    assert made == {main, f"{main}.dlq", *(f"{main}.retry.{delay}" for delay in delays.split(","))}
+    assert only("cluster", "ScaledObject")["spec"]["triggers"][0]["metadata"]["consumerGroup"] == group
+    assert all(name in text for name in (main, f"{main}.dlq", f"{main}.retry.{delays.split(',')[0]}"))
 
 
 def test_a_worker_finds_its_topics_as_they_are_made(stack, names, simulator, worker):

@@ -94,14 +94,20 @@ def rows(commit, ask):
     return answers
 
 
+def assert_table(scaled, found, report):
+    threshold = int(scaled["triggers"][0]["metadata"]["lagThreshold"])
+    for (lag, partitions, goes_on, wanted), reported in found:
+        came = replicas(scaled, reported, threshold)
+        how = "" if goes_on else ", standing"
+        report(f"lag {lag} of {partitions} partitions{how}: {reported:.0f} reported, {came} replicas")
+        assert came == wanted
+
+
 def test_the_lag_of_the_group_comes_to_the_replicas_of_the_table(scaled, metadata, filled, offsets, commit, report):
     assert len(table()) > 5
     trigger = Trigger(metadata)
     found = rows(commit, lambda: trigger.lag(*offsets()))
-    for (lag, partitions, goes_on, wanted), reported in found:
-        came = replicas(scaled, reported, trigger.threshold)
-        report(f"lag {lag} of {partitions} partitions{'' if goes_on else ', standing'}: KEDA's {reported}, {came} replicas")
-        assert came == wanted
+    assert_table(scaled, found, report)
 
 
 def test_the_rows_of_the_table_go_from_the_least_to_the_most(scaled):
@@ -110,7 +116,7 @@ def test_the_rows_of_the_table_go_from_the_least_to_the_most(scaled):
 
 
 def test_a_topic_without_commits_is_taken_for_unread_until_a_worker_has_it(
-    scaled, metadata, stack, names, offsets, simulator, worker
+    metadata, stack, names, offsets, simulator, worker
 ):
     """All its records have been deleted, and still KEDA counts them: the worker's first commit puts that right."""
     stack.kafka.create_topic(names.topic, 3)
@@ -155,10 +161,7 @@ def test_keda_itself_comes_to_the_replicas_of_the_table(scaled, metadata, filled
         return answer["lag"]
 
     try:
-        for (lag, partitions, goes_on, wanted), reported in rows(commit, ask):
-            came = replicas(scaled, reported, int(metadata["lagThreshold"]))
-            report(f"lag {lag} of {partitions} partitions{'' if goes_on else ', standing'}: KEDA's {reported:.0f}, {came} replicas")
-            assert came == wanted
+        assert_table(scaled, rows(commit, ask), report)
     finally:
         scaler.stdin.close()
         assert scaler.wait(30) == 0

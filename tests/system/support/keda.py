@@ -3,7 +3,6 @@
 import math
 
 TOLERANCE = 0.1  # of the autoscaler
-UNCOMMITTED = "uncommitted"
 
 
 class Trigger:
