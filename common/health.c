@@ -144,6 +144,25 @@ static json_t *health_reasons(const struct health *health)
     return reasons;
 }
 
+void health_summary(struct health *health, char *text, size_t size)
+{
+    pthread_mutex_lock(&health->mutex);
+    json_t *reasons = health_reasons(health);
+    pthread_mutex_unlock(&health->mutex);
+    char line[4 * REASON_SIZE];
+    size_t used = (size_t)snprintf(line, sizeof line, json_object_size(reasons) ? "not ready" : "ready");
+    const char *name, *separator = ": ";
+    json_t *reason;
+    json_object_foreach (reasons, name, reason) {
+        int more =
+            snprintf(line + used, sizeof line - used, "%s%s: %s", separator, name, json_string_value(reason));
+        used = used + (size_t)more < sizeof line ? used + (size_t)more : sizeof line - 1;
+        separator = "; ";
+    }
+    utf8_escape(line, used, text, size);
+    json_decref(reasons);
+}
+
 bool health_ready(struct health *health, struct buf *page)
 {
     pthread_mutex_lock(&health->mutex);

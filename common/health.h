@@ -31,5 +31,8 @@ bool health_metrics(struct health *health, struct buf *page);
 
 /* Whether every part is ready; the page gets a JSON object that says so or why not. Thread: any. */
 bool health_ready(struct health *health, struct buf *page);
+/* The same as a line for people, "ready" or "not ready: kafka: ..."; one that does not fit ends in "...".
+ * size: at least 16. Thread: any. */
+void health_summary(struct health *health, char *text, size_t size);
 
 #endif

@@ -5,10 +5,12 @@
 #include "common/descriptors.h"
 #include "common/health.h"
 #include "common/log.h"
+#include "common/notify.h"
 #include "common/reload.h"
 #include "common/settings.h"
 #include "common/stop.h"
 #include "producer/gateway_api.h"
+#include "producer/gateway_program.h"
 #include "producer/gateway_server.h"
 #include "producer/gateway_watch.h"
 #include "producer/producer_conf.h"
@@ -43,6 +45,7 @@ struct gateway {
     struct api api;
     struct server *server;
     struct stop stop;
+    struct notify notify;
     int wake_fd;
     int exit_code;
 };
@@ -110,6 +113,7 @@ static bool gateway_listen(struct gateway *gateway, struct error *error)
     log_info("started", LOG_TEXT("version", IMPCERT_VERSION),
         LOG_TEXT("address", server_address(gateway->server)),
         LOG_TEXT("topic", settings_text(gateway->settings, SETTING_TOPIC)));
+    notify_ready(&gateway->notify);
     return true;
 }
 
@@ -123,6 +127,7 @@ static bool gateway_open_wake(struct gateway *gateway, struct error *error)
 static int gateway_open(struct gateway *gateway, struct error *error)
 {
     int64_t drain_ns = settings_ms(gateway->settings, SETTING_DRAIN_TIMEOUT) * CLOCK_MS;
+    notify_open(&gateway->notify);
     if (!stop_open(&gateway->stop, drain_ns, error) || !gateway_open_wake(gateway, error))
         return EXIT_FAILURE;
     gateway->health = health_new();
@@ -141,6 +146,7 @@ static int gateway_open(struct gateway *gateway, struct error *error)
 static void gateway_drain(struct gateway *gateway)
 {
     gateway->api.draining = true;
+    notify_stopping(&gateway->notify);
     watch_stop(gateway->watch);
     server_drain(gateway->server);
 }
@@ -163,6 +169,7 @@ static int gateway_wait_ms(const struct gateway *gateway)
     enum { DRAINING_MS = 100 };
     int wait_ms =
         clock_shorter_ms(server_wait_ms(gateway->server), reload_wait_ms(gateway->reload, clock_ns()));
+    wait_ms = notify_wait_ms(&gateway->notify, wait_ms);
     return gateway->stop.since_ns ? clock_shorter_ms(wait_ms, DRAINING_MS) : wait_ms;
 }
 
@@ -191,6 +198,8 @@ static void gateway_run(struct gateway *gateway)
         gateway_read_wake(gateway);
         tokens_turn(gateway->tokens, clock_ns());
         server_turn(gateway->server);
+        notify_turn(
+            &gateway->notify, true, gateway->health); /* the loop that tells is the one that matters */
     }
 }
 
@@ -210,6 +219,7 @@ static void gateway_close(struct gateway *gateway)
     reload_close(gateway->reload);
     settings_free(gateway->settings);
     stop_close(&gateway->stop);
+    notify_close(&gateway->notify);
     close(gateway->wake_fd);
 }
 
@@ -231,15 +241,9 @@ static void gateway_check(const struct settings *settings, struct faults *faults
 
 int main(int argc, char **argv)
 {
-    static const struct program program = {
-        .id = PROGRAM_GATEWAY,
-        .name = "impcert-gateway",
-        .summary =
-            "Takes events over HTTP, POST /certifications with {\"imp_uid\": \"...\"}, and answers 202 once\n"
-            "all in-sync replicas have the event. Runs until SIGTERM or SIGINT, then answers what it took.",
-        .check = gateway_check,
-    };
-    struct gateway gateway = {.stop = STOP_INIT, .wake_fd = -1};
+    struct program program = gateway_program;
+    program.check = gateway_check;
+    struct gateway gateway = {.stop = STOP_INIT, .notify = NOTIFY_INIT, .wake_fd = -1};
     gateway.settings = settings_start(&program, argc, argv, &gateway.exit_code);
     if (!gateway.settings)
         return gateway.exit_code;

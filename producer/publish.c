@@ -5,6 +5,7 @@
 #include "producer/producer_conf.h"
 #include "producer/publish_input.h"
 #include "producer/publish_line.h"
+#include "producer/publish_program.h"
 #include "producer/publish_report.h"
 #include "producer/publish_sender.h"
 
@@ -17,8 +18,6 @@
 
 #define EXIT_USAGE 2
 #define WAIT_MS 100
-/* Headers with these names are written by impcert itself on retry and DLQ records. */
-#define RESERVED_HEADERS "impcert."
 
 struct publish {
     struct report report;
@@ -168,43 +167,13 @@ static int run(const struct settings *settings, rd_kafka_headers_t *headers, int
     return exit_code;
 }
 
-static bool take_header(void *context, const char *text, struct error *why)
-{
-    const char *equals = strchr(text, '=');
-    if (!equals || equals == text)
-        return error_set(why, "expected NAME=VALUE");
-    if (strncmp(text, RESERVED_HEADERS, strlen(RESERVED_HEADERS)) == 0)
-        return error_set(why, "names that begin with " RESERVED_HEADERS " are impcert's own");
-    if (rd_kafka_header_add(context, text, equals - text, equals + 1, -1) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return error_set(why, "out of memory");
-    return true;
-}
-
 int main(int argc, char **argv)
 {
     rd_kafka_headers_t *headers = rd_kafka_headers_new(4);
-    const struct program_option options[] = {
-        {.name = "header",
-            .argument = "NAME=VALUE",
-            .help = "header of every record, such as traceparent=...; may be repeated",
-            .take = take_header,
-            .context = headers},
-        {.name = NULL}};
-    const struct program program = {
-        .id = PROGRAM_PUBLISH,
-        .name = "impcert-publish",
-        .summary = "Publishes events that ask impcert-worker to verify certifications.\n"
-                   "Exits with 0 only when every event was acknowledged by all in-sync replicas.",
-        .operands = "[IMP_UID|-]...",
-        .details =
-            "Without operands, or for -, events are read from standard input: one imp_uid per line, or\n"
-            "JSON objects, one per line, which become the records as they stand ({\"imp_uid\": ...}).\n"
-            "Lines that are neither are reported by number and passed over.\n"
-            "\n"
-            "Exit status: 0 all acknowledged; 1 some refused or not acknowledged; 2 usage or settings.",
-        .options = options,
-        .check = producer_conf_check,
-    };
+    struct program_option options[PUBLISH_OPTIONS + 1];
+    struct program program;
+    publish_program(&program, options, headers);
+    program.check = producer_conf_check;
     int exit_code;
     struct settings *settings = settings_start(&program, argc, argv, &exit_code);
     if (settings)

@@ -104,22 +104,9 @@ int main(int argc, char **argv)
     struct program_option options[OPTIONS_COUNT + 1];
     options_init(&replay.options);
     options_list(&replay.options, options);
-    const struct program program = {
-        .id = PROGRAM_REPLAY,
-        .name = "impcert-replay",
-        .summary = "Shows the events that failed for good, and sends them back to be verified again.",
-        .operands = "list | show IMP_UID | run | discard",
-        .details =
-            "list     how many failed, by reason and age; --json: each\n"
-            "show     the story of one event: every failure, replay and discard that the queue still has\n"
-            "run      publishes them to the topic of the events and marks them as replayed, in one "
-            "transaction\n"
-            "discard  marks them as given up\n"
-            "\n"
-            "Exit status: 0 all done; 1 some failed, or stopped before all was done; 2 usage or settings.",
-        .options = options,
-        .check = replay_check,
-    };
+    struct program program;
+    options_program(&program, options);
+    program.check = replay_check;
     int exit_code;
     struct settings *settings = settings_start(&program, argc, argv, &exit_code);
     if (settings) {

@@ -125,3 +125,22 @@ void options_list(struct options *options, struct program_option rows[static OPT
 #undef TAKES
     memcpy(rows, list, sizeof list);
 }
+
+void options_program(struct program *program, const struct program_option *rows)
+{
+    *program = (struct program){
+        .id = PROGRAM_REPLAY,
+        .name = "impcert-replay",
+        .summary = "Shows the events that failed for good, and sends them back to be verified again.",
+        .operands = "list | show IMP_UID | run | discard",
+        .details =
+            "list     how many failed, by reason and age; --json: each\n"
+            "show     the story of one event: every failure, replay and discard that the queue still has\n"
+            "run      publishes them to the topic of the events and marks them as replayed, in one "
+            "transaction\n"
+            "discard  marks them as given up\n"
+            "\n"
+            "Exit status: 0 all done; 1 some failed, or stopped before all was done; 2 usage or settings.",
+        .options = rows,
+    };
+}

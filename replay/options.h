@@ -28,5 +28,8 @@ void options_cleanup(struct options *options);
 
 /* The rows for struct program, closed by one without a name, which fill options. */
 void options_list(struct options *options, struct program_option rows[static OPTIONS_COUNT + 1]);
+/* How impcert-replay presents itself, with these rows: in --help, and in its manual page and completions. The
+ * check of the settings is the caller's. */
+void options_program(struct program *program, const struct program_option *rows);
 
 #endif

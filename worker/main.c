@@ -7,6 +7,7 @@
 #include "common/exposition.h"
 #include "common/health.h"
 #include "common/log.h"
+#include "common/notify.h"
 #include "common/reload.h"
 #include "common/settings.h"
 #include "common/stop.h"
@@ -16,6 +17,7 @@
 #include "worker/limiter.h"
 #include "worker/metrics_page.h"
 #include "worker/mongo.h"
+#include "worker/program.h"
 #include "worker/store.h"
 #include "worker/tiers.h"
 #include "worker/topics.h"
@@ -34,7 +36,8 @@
 #include <unistd.h>
 
 enum { EXIT_USAGE = 2 };
-/* Liveness: a loop that has not turned for so long is stuck, whatever else is up or down. */
+/* Liveness: a loop that has not turned for so long is stuck, whatever else is up or down. One that has
+ * drained and ended is not. */
 #define LOOP_STUCK_AFTER (30 * CLOCK_S)
 
 struct process {
@@ -49,6 +52,7 @@ struct process {
     struct worker **workers;
     size_t count;
     struct stop stop;
+    struct notify notify;
     struct reload *reload;
     int exit_fd; /* signalled when a worker has ended */
     int exit_code;
@@ -56,8 +60,10 @@ struct process {
 
 static bool process_alive(const struct process *process)
 {
+    struct error error;
     for (size_t i = 0; i < process->count; i++)
-        if (clock_ns() - metrics_last_turn_ns(process->metrics[i]) > LOOP_STUCK_AFTER)
+        if (!worker_ended(process->workers[i], &error) &&
+            clock_ns() - metrics_last_turn_ns(process->metrics[i]) > LOOP_STUCK_AFTER)
             return false;
     return true;
 }
@@ -193,6 +199,7 @@ static bool process_listen(struct process *process, struct error *error)
 static void process_drain(struct process *process)
 {
     const struct stop *stop = &process->stop;
+    notify_stopping(&process->notify);
     for (size_t i = 0; i < process->count; i++)
         worker_stop(process->workers[i], stop->exit_by_ns - stop->drain_ns / 10);
 }
@@ -224,6 +231,7 @@ static int process_wait_ms(const struct process *process)
 {
     int64_t now = clock_ns();
     int endpoint_ms = process->endpoint ? endpoint_wait_ms(process->endpoint) : -1;
+    endpoint_ms = notify_wait_ms(&process->notify, endpoint_ms);
     if (process->stop.exit_by_ns == CLOCK_NEVER)
         return clock_shorter_ms(endpoint_ms, reload_wait_ms(process->reload, now));
     int64_t left_ms = (process->stop.exit_by_ns - now) / CLOCK_MS + 1;
@@ -247,6 +255,7 @@ static bool process_run(struct process *process)
             process_drain(process);
         if (process->endpoint)
             endpoint_turn(process->endpoint);
+        notify_turn(&process->notify, process_alive(process), process->health);
     }
     return true;
 }
@@ -259,6 +268,7 @@ static bool process_start(struct process *process, struct error *error)
     log_info("started", LOG_TEXT("version", IMPCERT_VERSION), LOG_NUMBER("workers", (int64_t)process->count),
         LOG_TEXT("topic", settings_text(process->settings, SETTING_TOPIC)),
         LOG_TEXT("group", settings_text(process->settings, SETTING_GROUP)));
+    notify_ready(&process->notify);
     return true;
 }
 
@@ -279,6 +289,7 @@ static void process_close(struct process *process)
     curl_global_cleanup();
     settings_free(process->settings);
     stop_close(&process->stop);
+    notify_close(&process->notify);
     close(process->exit_fd);
 }
 
@@ -286,6 +297,7 @@ static void process_close(struct process *process)
  * say is a fault of the settings. */
 static int process_open(struct process *process, struct error *error)
 {
+    notify_open(&process->notify);
     tiers_init(&process->tiers, process->settings);
     process->health = health_new();
     process->reload = reload_open(process->settings);
@@ -331,7 +343,7 @@ static void process_run_again(struct process *process, char **argv, bool again)
 
 static int run_worker(struct settings *settings, char **argv)
 {
-    struct process process = {.settings = settings, .stop = STOP_INIT, .exit_fd = -1};
+    struct process process = {.settings = settings, .stop = STOP_INIT, .notify = NOTIFY_INIT, .exit_fd = -1};
     struct error error = {""};
     process.exit_code = process_open(&process, &error);
     if (process.exit_code != EXIT_SUCCESS)
@@ -372,37 +384,15 @@ static int apply_validator(struct settings *settings)
     return exit_code;
 }
 
-static bool take_flag(void *context, const char *value, struct error *why)
-{
-    (void)value, (void)why;
-    *(bool *)context = true;
-    return true;
-}
-
 int main(int argc, char **argv)
 {
     static const struct program validator = {
         .id = PROGRAM_VALIDATOR, .name = "impcert-worker", .check = mongo_check};
     bool applies = false;
-    const struct program_option options[] = {
-        {.name = "print-validator",
-            .help = "print the MongoDB validator of the documents, and exit",
-            .print = validator_print},
-        {.name = "apply-validator",
-            .help = "set it on the collection, by the settings of MongoDB alone, and exit",
-            .take = take_flag,
-            .context = &applies,
-            .instead = &validator},
-        {.name = NULL}};
-    const struct program program = {
-        .id = PROGRAM_WORKER,
-        .name = "impcert-worker",
-        .summary =
-            "Consumes certification events from Kafka, verifies them against Iamport and stores the\n"
-            "certifications in MongoDB. Runs until SIGTERM or SIGINT, then finishes what is in flight.",
-        .options = options,
-        .check = process_check,
-    };
+    struct program_option options[WORKER_OPTIONS + 1];
+    struct program program;
+    worker_program(&program, options, &applies, &validator);
+    program.check = process_check;
     int exit_code;
     allocators_set();
     struct settings *settings = settings_start(&program, argc, argv, &exit_code);
