@@ -73,6 +73,7 @@ struct program {
     const char *summary;                  /* one or two sentences */
     const char *operands;                 /* "[IMP_UID...]", or NULL where none are taken */
     const char *details;                  /* text behind the options, or NULL */
+    const char *const *commands;          /* what the first operand may be, closed by NULL; NULL: anything */
     const struct program_option *options; /* its own options, or NULL */
     /* What only a library can tell of settings that are right by themselves, such as a property of
      * IMPCERT_KAFKA_CONFIG: adds what is wrong to faults. NULL: nothing to tell. */
@@ -84,6 +85,9 @@ struct program_option {
     const char *name;     /* "header", given as --header VALUE; NULL ends the list */
     const char *argument; /* "NAME=VALUE", for --help; NULL: a flag, given as --header alone */
     const char *help;
+    /* The words that its value is made of, by their number, NULL behind the last: for completions. NULL: any.
+     */
+    const char *(*word)(size_t number);
     /* Called for each time it stands on the command line, value being NULL for a flag; false: why is printed
      * and the program ends with 2. NULL: nothing to call. */
     bool (*take)(void *context, const char *value, struct error *why);

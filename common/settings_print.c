@@ -8,6 +8,14 @@
 #define NAME_WIDTH 24
 #define VALUE_WIDTH 56
 
+const struct program_option settings_common_options[] = {
+    {.name = "check-config", .help = "check the settings, say what is wrong, and exit"},
+    {.name = "print-config", .help = "print the settings and where each comes from, and exit"},
+    {.name = "help", .help = "print this help and exit"},
+    {.name = "version", .help = "print the version and exit"},
+    {.name = NULL},
+};
+
 static void print_option(FILE *out, const char *name, const char *argument, const char *help)
 {
     char option[64];
@@ -20,10 +28,8 @@ static void print_options(FILE *out, const struct program *program)
     fprintf(out, "\nOptions:\n");
     for (const struct program_option *option = program->options; option && option->name; option++)
         print_option(out, option->name, option->argument, option->help);
-    print_option(out, "check-config", NULL, "check the settings, say what is wrong, and exit");
-    print_option(out, "print-config", NULL, "print the settings and where each comes from, and exit");
-    print_option(out, "help", NULL, "print this help and exit");
-    print_option(out, "version", NULL, "print the version and exit");
+    for (const struct program_option *option = settings_common_options; option->name; option++)
+        print_option(out, option->name, option->argument, option->help);
 }
 
 static void print_row(FILE *out, const struct setting_row *row)

@@ -96,6 +96,12 @@ static bool take_flag(void *context, const char *value, struct error *why)
     return true;
 }
 
+static const char *reason_word(size_t number)
+{
+    enum reason reason = (enum reason)(number + REASON_NONE + 1);
+    return reason < REASON_COUNT ? reason_name(reason) : NULL;
+}
+
 void options_list(struct options *options, struct program_option rows[static OPTIONS_COUNT + 1])
 {
 #define TAKES(option, value, text, function)                                                                 \
@@ -107,7 +113,12 @@ void options_list(struct options *options, struct program_option rows[static OPT
         .name = (option), .help = (text), .take = take_flag, .context = (flag)                               \
     }
     const struct program_option list[OPTIONS_COUNT + 1] = {
-        TAKES("reason", "NAME,...", "only those that failed for this reason; may be repeated", take_reason),
+        {.name = "reason",
+            .argument = "NAME,...",
+            .help = "only those that failed for this reason; may be repeated",
+            .take = take_reason,
+            .context = options,
+            .word = reason_word},
         TAKES("imp-uid", "IMP_UID", "only this one; may be repeated", take_imp_uid),
         TAKES("since", "TIME", "failed at or after 2026-01-02, 2026-01-02T03:04:05Z, or ago: 30m, 2h, 7d",
             take_since),
@@ -128,6 +139,7 @@ void options_list(struct options *options, struct program_option rows[static OPT
 
 void options_program(struct program *program, const struct program_option *rows)
 {
+    static const char *const commands[] = {"list", "show", "run", "discard", NULL};
     *program = (struct program){
         .id = PROGRAM_REPLAY,
         .name = "impcert-replay",
@@ -141,6 +153,7 @@ void options_program(struct program *program, const struct program_option *rows)
             "discard  marks them as given up\n"
             "\n"
             "Exit status: 0 all done; 1 some failed, or stopped before all was done; 2 usage or settings.",
+        .commands = commands,
         .options = rows,
     };
 }
