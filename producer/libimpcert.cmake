@@ -30,7 +30,7 @@ target_link_libraries(impcert_static INTERFACE PkgConfig::RDKAFKA PkgConfig::JAN
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/impcert)
 install(TARGETS impcert EXPORT impcert-shared
-  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime NAMELINK_COMPONENT development
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library NAMELINK_COMPONENT development
   INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(TARGETS impcert_static EXPORT impcert-static
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development
