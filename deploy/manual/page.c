@@ -24,6 +24,14 @@ static void put_text(FILE *out, const char *text)
     }
 }
 
+/* The same with a full stop, where it has none. */
+static void put_sentence(FILE *out, const char *text)
+{
+    size_t length = strlen(text);
+    put_text(out, text);
+    fputs(length && text[length - 1] == '.' ? "\n" : ".\n", out);
+}
+
 /* An argument of a macro, however it looks. */
 static void put_argument(FILE *out, const char *text)
 {
@@ -40,8 +48,7 @@ static void put_option(FILE *out, const struct program_option *option)
         put_argument(out, option->argument);
     }
     fputc('\n', out);
-    put_text(out, option->help);
-    fputs(".\n", out);
+    put_sentence(out, option->help);
 }
 
 static void put_options(FILE *out, const struct program *program)
@@ -62,8 +69,7 @@ static void put_default(FILE *out, const struct setting_row *row)
         fputs(" .\n", out);
     } else if (row->computed_help) {
         fputs("Default: ", out);
-        put_text(out, row->computed_help);
-        fputs(".\n", out);
+        put_sentence(out, row->computed_help);
     } else {
         fputs("Not set by default.\n", out);
     }
@@ -76,10 +82,9 @@ static void put_duration(FILE *out, int64_t ms)
         int64_t ms;
         const char *name;
     } units[] = {{3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
-    size_t unit = 0;
-    while (ms % units[unit].ms != 0 || ms < units[unit].ms)
-        if (++unit + 1 == sizeof units / sizeof *units)
-            break;
+    size_t unit = ms ? 0 : 2;
+    while (ms % units[unit].ms != 0)
+        unit++;
     fprintf(out, "%" PRId64 "%s", ms / units[unit].ms, units[unit].name);
 }
 
@@ -127,8 +132,7 @@ static void put_readers(FILE *out, const struct setting_row *row)
 static void put_setting(FILE *out, const struct setting_row *row, bool full)
 {
     fprintf(out, ".It Ev %s\n", row->name);
-    put_text(out, row->help);
-    fputs(".\n", out);
+    put_sentence(out, row->help);
     if (full)
         put_range(out, row);
     put_default(out, row);

@@ -207,16 +207,18 @@ def test_the_shared_library_needs_only_what_it_uses(package):
 
 
 def test_destdir_and_components_are_respected(tmp_path):
-    for component in ("runtime", "development"):
+    components = ("runtime", "library", "development")
+    for component in components:
         environment = {"DESTDIR": str(tmp_path / component)}
         run("cmake", "--install", BUILD, "--prefix", "/usr", "--component", component, environment=environment)
     files = {
         component: {path.name for path in (tmp_path / component / "usr").rglob("*") if not path.is_dir()}
-        for component in ("runtime", "development")
+        for component in components
     }
-    assert files["runtime"] >= {"impcert-worker", "impcert-publish", "libimpcert.so.0", "libimpcert.so.0.1.0"}
+    assert files["runtime"] == {"impcert-worker", "impcert-gateway", "impcert-publish", "impcert-replay"}
+    assert files["library"] == {"libimpcert.so.0", "libimpcert.so.0.1.0"}
     assert files["development"] >= {"impcert.h", "libimpcert.so", "libimpcert.a", "impcert.pc", "impcert-config.cmake"}
-    assert not files["runtime"] & files["development"]
+    assert not files["library"] & files["development"]
 
 
 def test_pkg_config_knows_what_the_static_library_hangs_on(package):
