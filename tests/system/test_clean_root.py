@@ -1,7 +1,6 @@
 """The packages on a bare Debian: installed by apt, at work there on the real Kafka and MongoDB, and removed."""
 
 import re
-import shutil
 
 import pytest
 
@@ -31,7 +30,7 @@ def root(tmp_path):
     root = debian.Root(tmp_path / "debian")
     root.install(packages["impcert"], packages["libimpcert0"])
     yield root
-    shutil.rmtree(root.path)
+    root.remove()
 
 
 class Installed(Service):
