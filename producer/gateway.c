@@ -146,7 +146,8 @@ static int gateway_open(struct gateway *gateway, struct error *error)
 static void gateway_drain(struct gateway *gateway)
 {
     gateway->api.draining = true;
-    notify_stopping(&gateway->notify);
+    if (!reload_wanted(gateway->reload)) /* to the manager a process that runs itself again goes on */
+        notify_stopping(&gateway->notify);
     watch_stop(gateway->watch);
     server_drain(gateway->server);
 }

@@ -199,7 +199,8 @@ static bool process_listen(struct process *process, struct error *error)
 static void process_drain(struct process *process)
 {
     const struct stop *stop = &process->stop;
-    notify_stopping(&process->notify);
+    if (!reload_wanted(process->reload)) /* to the manager a process that runs itself again goes on */
+        notify_stopping(&process->notify);
     for (size_t i = 0; i < process->count; i++)
         worker_stop(process->workers[i], stop->exit_by_ns - stop->drain_ns / 10);
 }

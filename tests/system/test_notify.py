@@ -1,5 +1,6 @@
 """What worker and gateway tell the service manager: that they are up, alive, how ready, and that they stop."""
 
+import os
 import signal
 import uuid
 
@@ -67,6 +68,7 @@ def test_the_status_says_what_is_away(manager, worker, simulator, flow):
 
 
 @pytest.mark.long
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may hold still what keeps secrets")
 @pytest.mark.parametrize("manager", ["path"], indirect=True)
 def test_the_watchdog_is_not_fed_while_a_loop_is_stuck(manager, worker, simulator, flow):
     """The main thread goes on and answers, as it would where a worker's loop hangs."""
