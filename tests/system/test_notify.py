@@ -80,3 +80,16 @@ def test_the_watchdog_is_not_fed_while_a_loop_is_stuck(manager, worker, simulato
         assert daemon.get("/healthz") == (503, "a worker's loop is stuck\n")
     manager.wait_for("WATCHDOG=1", since=manager.told[-1][0])
     assert daemon.alive()
+
+
+def test_a_daemon_that_runs_itself_again_goes_on(manager, worker, simulator, flow, properties):
+    """What its file of Kafka's properties says has changed."""
+    daemon = worker(simulator, **manager.settings(), **properties("linger.ms=5"))
+    first = manager.wait_for("READY=1")
+    manager.wait_for("STATUS=ready", deadline=60)
+    properties("linger.ms=6")
+    manager.wait_for("READY=1", deadline=60, since=first)
+    assert "STOPPING=1" not in manager.lines()
+    daemon.signal(signal.SIGTERM)
+    manager.wait_for("STOPPING=1")
+    assert daemon.wait() == 0
