@@ -273,7 +273,7 @@ static bool page_kafka(const struct crew *crew, struct buf *page)
     if (!clients)
         return false;
     for (size_t i = 0; i < crew->count; i++)
-        for (int client = 0; client < METRICS_CLIENTS; client++)
+        for (enum metrics_client client = 0; client < METRICS_CLIENTS; client++)
             metrics_add_kafka(crew->workers[i], client, &clients[client]);
     bool fine = page_kafka_numbers(clients, page) &&
                 exposition_head(page, "impcert_kafka_broker_up",
