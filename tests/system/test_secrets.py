@@ -160,3 +160,49 @@ def test_a_gateway_takes_up_changed_properties(names, stack, gateway, secret_fil
     front.wait_until_ready()
     assert front.post("imp_2").status == 202
     assert {record.key for record in names.records()} == {b"imp_1", b"imp_2"}
+
+
+TOKENS = ("first-token-of-the-shop-1", "second-token-of-the-shop")
+
+
+def test_a_gateway_drops_tokens_and_dumps_none(names, stack, gateway, secret_file, tmp_path):
+    stack.kafka.create_topic(names.topic, 1)
+    path = secret_file("tokens", TOKENS[0])
+    front = gateway(IMPCERT_BEARER_TOKENS_FILE=path).wait_until_ready()
+    for number in range(50):
+        assert front.post(f"imp_{number}", {"Authorization": f"Bearer {TOKENS[0]}"}).status == 202
+    secret_file("tokens", TOKENS[1])
+    wait_for(
+        lambda: front.post("imp_1", {"Authorization": f"Bearer {TOKENS[1]}"}).status == 202, 20, "the second token to be taken"
+    )
+    assert front.post("imp_1", {"Authorization": f"Bearer {TOKENS[0]}"}).status == 401
+    core = dump_of(front.pid, tmp_path)
+    assert not [token for token in TOKENS if token.encode() in core]
+    said = "\n".join(front.stderr) + front.get("/metrics")[1] + front.get("/readyz")[1]
+    assert not [token for token in TOKENS if token in said]
+
+
+def test_a_password_that_kafka_refuses_is_never_shown(names, stack, gateway, publish, replay, secret_file):
+    """Whatever librdkafka logs of it, with all that it can be asked to say."""
+    properties = (
+        "security.protocol=sasl_plaintext",
+        "sasl.mechanism=PLAIN",
+        "sasl.username=impcert",
+        "debug=all",
+        "message.timeout.ms=3000",
+    )
+    path = secret_file("kafka.properties", "\n".join([*properties, "sasl.password=planted-password", ""]))
+    settings = {"IMPCERT_KAFKA_CONFIG": path}
+    front = gateway(**settings, IMPCERT_LOG_LEVEL="debug", IMPCERT_DRAIN_TIMEOUT="1s")
+    wait_for(lambda: "not known yet" not in front.get("/readyz")[1], 30, "readiness to name Kafka")
+    assert front.post("imp_1").status == 503
+    pages = [front.get(path)[1] for path in ("/readyz", "/metrics")]
+    commands = [
+        publish("imp_1", **settings, IMPCERT_LOG_LEVEL="debug"),
+        publish("--print-config", **settings),
+        replay("list", **settings, IMPCERT_LOG_LEVEL="debug"),
+    ]
+    said = "\n".join(front.stderr + pages + [done.stdout + done.stderr for done in commands])
+    assert [done.returncode for done in commands] == [1, 0, 1], said
+    assert len(said) > 2000, "nothing was said: the test shows nothing"
+    assert "planted-password" not in said
