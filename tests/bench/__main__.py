@@ -20,6 +20,7 @@ from .latency import latency
 from .measure import one_run
 from .report import tables
 from .scale import scale
+from .scrape import scrape
 
 RESULTS = BUILD / "results"
 
@@ -55,6 +56,7 @@ def parse():
     command("floors", run_floors, "the cheapest client for each part of the job")
     command("allocations", run_allocations, "what impcert and its libraries allocate for an event")
     command("gateway", run_gateway, "impcert-gateway beside gateways in Go and node")
+    command("scrape", run_scrape, "what it costs that somebody reads /metrics each second")
     command("scale", run_scale, "impcert with more events, partitions, events in flight and processes")
     sub = command("latency", run_latency, "from event to document, at 10, 50 and 90 %% of the highest rate")
     sub.add_argument("--peers", default="impcert", help="see compare (impcert)")
@@ -120,6 +122,13 @@ def run_gateway(arguments):
     with Ground() as ground:
         found = gateway(ground, arguments.rounds, say)
     save("gateway", found)
+    return 0
+
+
+def run_scrape(arguments):
+    with Ground() as ground:
+        found = scrape(ground, arguments.rounds, say)
+    save("scrape", found)
     return 0
 
 
