@@ -49,6 +49,9 @@ enum setting {
     SETTING_MONGODB_URI,
     SETTING_MONGODB_DATABASE,
     SETTING_MONGODB_COLLECTION,
+    SETTING_ENCRYPTION_KEY,
+    SETTING_ENCRYPTION_KEY_VAULT,
+    SETTING_RETENTION,
     SETTING_COUNT
 };
 
@@ -61,7 +64,8 @@ enum program_id {
     PROGRAM_VALIDATOR = 1 << 2, /* impcert-worker --apply-validator */
     PROGRAM_LIBRARY = 1 << 3,
     PROGRAM_GATEWAY = 1 << 4,
-    PROGRAM_REPLAY = 1 << 5
+    PROGRAM_REPLAY = 1 << 5,
+    PROGRAM_ERASE = 1 << 6 /* impcert-worker --erase */
 };
 
 struct settings;

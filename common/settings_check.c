@@ -448,6 +448,39 @@ static bool check_collection(const struct setting_row *row, const char *text, st
         show(row, text).text);
 }
 
+static bool check_namespace(const struct setting_row *row, const char *text, struct error *why)
+{
+    char database[64];
+    size_t length = strcspn(text, ".");
+    struct error unused;
+    snprintf(database, sizeof database, "%.*s", (int)(length < sizeof database ? length : 0), text);
+    if (*database && text[length] && text[length + 1] && check_database(row, database, &unused) &&
+        check_collection(row, text + length + 1, &unused))
+        return true;
+    return error_set(
+        why, "%s, expected the name of a database, a dot and that of a collection", show(row, text).text);
+}
+
+/* 96 bytes take 128 characters without padding (RFC 4648). */
+static bool check_master_key(const struct setting_row *row, const char *text, struct error *why)
+{
+    enum { CHARACTERS = 128 };
+    static const char white[] = " \t\r\n", base64[] = LETTERS DIGITS "+/";
+    size_t count = 0;
+    for (text += strspn(text, white); *text; text += strspn(text, white)) {
+        size_t length = strspn(text, base64);
+        if (!length)
+            return error_set(why, "%s is not base64, expected what `openssl rand -base64 96` prints",
+                show(row, text).text);
+        count += length;
+        text += length;
+    }
+    return count == CHARACTERS || error_set(why,
+                                      "%s has %zu characters of base64, expected %d, as `openssl rand "
+                                      "-base64 96` prints for 96 bytes",
+                                      show(row, text).text, count, CHARACTERS);
+}
+
 static bool check_mongodb_uri(const struct setting_row *row, const char *text, struct error *why)
 {
     size_t scheme = strncmp(text, "mongodb://", 10) == 0       ? 10
@@ -497,6 +530,10 @@ bool settings_check(const struct setting_row *row, const char *text, int64_t *nu
         return check_collection(row, text, why);
     case SETTING_IS_MONGODB_URI:
         return check_mongodb_uri(row, text, why);
+    case SETTING_IS_NAMESPACE:
+        return check_namespace(row, text, why);
+    case SETTING_IS_MASTER_KEY:
+        return check_master_key(row, text, why);
     }
     return false;
 }

@@ -8,10 +8,11 @@
 
 #define WORKER PROGRAM_WORKER
 #define GATEWAY PROGRAM_GATEWAY
+#define ERASE PROGRAM_ERASE
 #define PROGRAMS (PROGRAM_WORKER | PROGRAM_PUBLISH | PROGRAM_GATEWAY | PROGRAM_REPLAY)
-#define KAFKA (PROGRAMS | PROGRAM_LIBRARY)
-#define STORE (PROGRAM_WORKER | PROGRAM_VALIDATOR)
-#define LOG (PROGRAMS | PROGRAM_VALIDATOR)
+#define KAFKA (PROGRAMS | PROGRAM_LIBRARY | ERASE)
+#define STORE (PROGRAM_WORKER | PROGRAM_VALIDATOR | ERASE)
+#define LOG (PROGRAMS | PROGRAM_VALIDATOR | ERASE)
 
 #define SECOND INT64_C(1000)
 #define MINUTE (60 * SECOND)
@@ -33,6 +34,11 @@ static void compute_dlq_topic(const char *base, char *out)
     snprintf(out, SETTING_DEFAULT_SIZE, "%s.dlq", base);
 }
 
+static void compute_key_vault(const char *base, char *out)
+{
+    snprintf(out, SETTING_DEFAULT_SIZE, "%s.__keyVault", base);
+}
+
 static void compute_log_format(const char *base, char *out)
 {
     (void)base;
@@ -48,14 +54,14 @@ const struct setting_row settings_table[SETTING_COUNT] = {
         .help = "file of librdkafka properties, key=value (TLS, SASL, tuning)"},
     [SETTING_TOPIC] = {"IMPCERT_TOPIC", SETTING_IS_TOPIC, GROUP_KAFKA, KAFKA, .fallback = "certifications",
         .help = "topic of the events"},
-    [SETTING_GROUP] = {"IMPCERT_GROUP", SETTING_IS_TEXT, GROUP_KAFKA, WORKER, .fallback = "impcert",
+    [SETTING_GROUP] = {"IMPCERT_GROUP", SETTING_IS_TEXT, GROUP_KAFKA, WORKER | ERASE, .fallback = "impcert",
         .most = 240, .help = "consumer group; the retry topics' is of this name and .retry"},
     [SETTING_INSTANCE_ID] = {"IMPCERT_INSTANCE_ID", SETTING_IS_INSTANCE, GROUP_KAFKA, WORKER,
         .help = "static membership: a lasting name, as a StatefulSet's pods have"},
-    [SETTING_RETRY_DELAYS] = {"IMPCERT_RETRY_DELAYS", SETTING_IS_DURATIONS, GROUP_KAFKA, WORKER,
+    [SETTING_RETRY_DELAYS] = {"IMPCERT_RETRY_DELAYS", SETTING_IS_DURATIONS, GROUP_KAFKA, WORKER | ERASE,
         .fallback = "30s,5m,1h", .least = SECOND, .most = 7 * 24 * HOUR, .may_be_empty = true,
         .help = "retry tiers, topics <topic>.retry.<delay>; empty: none"},
-    [SETTING_DLQ_TOPIC] = {"IMPCERT_DLQ_TOPIC", SETTING_IS_TOPIC, GROUP_KAFKA, WORKER | PROGRAM_REPLAY,
+    [SETTING_DLQ_TOPIC] = {"IMPCERT_DLQ_TOPIC", SETTING_IS_TOPIC, GROUP_KAFKA, WORKER | PROGRAM_REPLAY | ERASE,
         .compute = compute_dlq_topic, .base = SETTING_TOPIC, .computed_help = "<topic>.dlq",
         .help = "topic of the events that failed for good"},
     [SETTING_WORKERS] = {"IMPCERT_WORKERS", SETTING_IS_NUMBER, GROUP_WORK, WORKER, .least = 1, .most = 256,
@@ -121,6 +127,13 @@ const struct setting_row settings_table[SETTING_COUNT] = {
         .fallback = "impcert", .help = "database of the documents"},
     [SETTING_MONGODB_COLLECTION] = {"MONGODB_COLLECTION", SETTING_IS_COLLECTION, GROUP_MONGODB, STORE,
         .fallback = "certifications", .help = "collection of the documents"},
+    [SETTING_ENCRYPTION_KEY] = {"IMPCERT_ENCRYPTION_KEY", SETTING_IS_MASTER_KEY, GROUP_MONGODB, WORKER,
+        .secret = true, .help = "master key of what is encrypted, 96 bytes in base64"},
+    [SETTING_ENCRYPTION_KEY_VAULT] = {"IMPCERT_ENCRYPTION_KEY_VAULT", SETTING_IS_NAMESPACE, GROUP_MONGODB,
+        WORKER, .compute = compute_key_vault, .base = SETTING_MONGODB_DATABASE,
+        .computed_help = "<database>.__keyVault", .help = "database.collection of the data key"},
+    [SETTING_RETENTION] = {"IMPCERT_RETENTION", SETTING_IS_DURATION, GROUP_MONGODB, WORKER, .least = SECOND,
+        .most = INT32_MAX * SECOND, .help = "MongoDB deletes documents so long after verified_at, such as 8760h"},
 };
 /* clang-format on */
 

@@ -25,8 +25,10 @@ enum setting_type {
     SETTING_IS_TOPIC,    /* Kafka topic name */
     SETTING_IS_INSTANCE, /* group.instance.id: as topic names, with room for a worker's number */
     SETTING_IS_DATABASE, /* MongoDB database name */
-    SETTING_IS_COLLECTION, /* MongoDB collection name */
-    SETTING_IS_MONGODB_URI /* mongodb:// or mongodb+srv:// */
+    SETTING_IS_COLLECTION,  /* MongoDB collection name */
+    SETTING_IS_MONGODB_URI, /* mongodb:// or mongodb+srv:// */
+    SETTING_IS_NAMESPACE,   /* database.collection of MongoDB */
+    SETTING_IS_MASTER_KEY   /* 96 bytes in base64, white space allowed */
 };
 
 enum setting_group {

@@ -118,77 +118,92 @@ static bool batch_settle(struct batch *batch, const struct batch_part *part, boo
     return true;
 }
 
-static bool batch_insert(
-    struct batch *batch, const struct batch_part *part, mongoc_collection_t *collection, struct error *error)
+/* The documents to insert; returns how many are built, all but where the reason is given. */
+static size_t batch_build(const struct batch *batch, const struct batch_part *part, struct cipher *cipher,
+    bson_t *documents, struct error *error)
+{
+    size_t count = 0;
+    bool built = true;
+    while (built && count < part->count) {
+        const struct job *job = batch->jobs[part->indexes[count]];
+        bson_init(&documents[count]);
+        built = document_insert(&documents[count++], job->imp_uid, &job->certification, cipher, error);
+    }
+    if (!built)
+        bson_destroy(&documents[--count]);
+    return count;
+}
+
+static bool batch_insert(struct batch *batch, const struct batch_part *part,
+    const struct batch_target *target, struct error *error)
 {
     bson_t documents[BATCH_MAX];
     const bson_t *pointers[BATCH_MAX];
-    bool built = true;
-    for (size_t i = 0; i < part->count; i++) {
-        const struct job *job = batch->jobs[part->indexes[i]];
-        bson_init(&documents[i]);
+    size_t count = batch_build(batch, part, target->cipher, documents, error);
+    for (size_t i = 0; i < count; i++)
         pointers[i] = &documents[i];
-        built = document_insert(&documents[i], job->imp_uid, &job->certification) && built;
-    }
     bson_t options = BSON_INITIALIZER, reply;
     bson_error_t why = {0};
     BSON_APPEND_BOOL(&options, "ordered", false);
     bool settled = false;
-    if (built) {
+    if (count == part->count) {
         bool succeeded =
-            mongoc_collection_insert_many(collection, pointers, part->count, &options, &reply, &why);
+            mongoc_collection_insert_many(target->collection, pointers, count, &options, &reply, &why);
         settled = batch_settle(batch, part, succeeded, &reply, &why, error);
         bson_destroy(&reply);
-    } else
-        error_set(error, "a document is too large");
+    }
     bson_destroy(&options);
-    for (size_t i = 0; i < part->count; i++)
+    for (size_t i = 0; i < count; i++)
         bson_destroy(&documents[i]);
     return settled;
 }
 
-static bool batch_add_update(mongoc_bulk_operation_t *bulk, const struct job *job, const bson_t *options)
+static bool batch_add_update(mongoc_bulk_operation_t *bulk, const struct job *job, const bson_t *options,
+    struct cipher *cipher, struct error *error)
 {
     bson_t selector = BSON_INITIALIZER, update = BSON_INITIALIZER;
     bson_error_t why;
-    bool added = document_selector(&selector, job->imp_uid) &&
-                 document_update(&update, &job->certification) &&
-                 mongoc_bulk_operation_update_one_with_opts(bulk, &selector, &update, options, &why);
+    bool added = document_update(&update, &job->certification, cipher, error);
+    if (added)
+        added = (document_selector(&selector, job->imp_uid) &&
+                    mongoc_bulk_operation_update_one_with_opts(bulk, &selector, &update, options, &why)) ||
+                error_set(error, "a document is too large");
     bson_destroy(&selector);
     bson_destroy(&update);
     return added;
 }
 
-static bool batch_update(
-    struct batch *batch, const struct batch_part *part, mongoc_collection_t *collection, struct error *error)
+static bool batch_update(struct batch *batch, const struct batch_part *part,
+    const struct batch_target *target, struct error *error)
 {
     bson_t unordered = BSON_INITIALIZER, upsert = BSON_INITIALIZER, reply;
     BSON_APPEND_BOOL(&unordered, "ordered", false);
     BSON_APPEND_BOOL(&upsert, "upsert", true);
-    mongoc_bulk_operation_t *bulk = mongoc_collection_create_bulk_operation_with_opts(collection, &unordered);
+    mongoc_bulk_operation_t *bulk =
+        mongoc_collection_create_bulk_operation_with_opts(target->collection, &unordered);
     bool added = true;
-    for (size_t i = 0; i < part->count; i++)
-        added = batch_add_update(bulk, batch->jobs[part->indexes[i]], &upsert) && added;
+    for (size_t i = 0; added && i < part->count; i++)
+        added = batch_add_update(bulk, batch->jobs[part->indexes[i]], &upsert, target->cipher, error);
     bool settled = false;
     if (added) {
         bson_error_t why = {0};
         bool succeeded = mongoc_bulk_operation_execute(bulk, &reply, &why);
         settled = batch_settle(batch, part, succeeded, &reply, &why, error);
         bson_destroy(&reply);
-    } else
-        error_set(error, "a document is too large");
+    }
     mongoc_bulk_operation_destroy(bulk);
     bson_destroy(&unordered);
     bson_destroy(&upsert);
     return settled;
 }
 
-bool batch_write(
-    struct batch *batch, mongoc_collection_t *collection, struct metrics *metrics, struct error *error)
+bool batch_write(struct batch *batch, const struct batch_target *target, struct error *error)
 {
     struct batch_part part;
+    if (target->cipher && !cipher_ready(target->cipher, error))
+        return false;
     batch_select(batch, BATCH_TO_INSERT, &part);
-    if (part.count && !batch_insert(batch, &part, collection, error))
+    if (part.count && !batch_insert(batch, &part, target, error))
         return false;
     /* A duplicate key can come back a bounded number of times: see CONFLICTS_MAX. */
     for (int round = 0; round <= CONFLICTS_MAX + 1; round++) {
@@ -196,8 +211,8 @@ bool batch_write(
         if (!part.count)
             break;
         if (!round)
-            metrics_add(metrics, METRIC_STORE_UPDATES, part.count);
-        if (!batch_update(batch, &part, collection, error))
+            metrics_add(target->metrics, METRIC_STORE_UPDATES, part.count);
+        if (!batch_update(batch, &part, target, error))
             return false;
     }
     for (size_t i = 0; i < batch->count; i++)

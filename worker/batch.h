@@ -2,6 +2,7 @@
 #define IMPCERT_WORKER_BATCH_H
 
 #include "common/chan.h"
+#include "worker/cipher.h"
 #include "worker/job.h"
 #include "worker/metrics.h"
 
@@ -28,10 +29,16 @@ struct batch {
     unsigned char conflicts[BATCH_MAX]; /* how often its upsert met a duplicate key */
 };
 
+/* Where batches go: a store thread's own. */
+struct batch_target {
+    mongoc_collection_t *collection;
+    struct cipher *cipher; /* NULL: nothing is encrypted */
+    struct metrics *metrics;
+};
+
 /* Writes what is not settled yet. True when every document is TAKEN or REFUSED; false, with the reason, when
- * MongoDB has not answered for all of them: then the batch is to be written again, which is harmless. Thread:
- * store. */
-bool batch_write(
-    struct batch *batch, mongoc_collection_t *collection, struct metrics *metrics, struct error *error);
+ * MongoDB has not answered for all of them, or they can't be encrypted: then the batch is to be written
+ * again, which is harmless. Thread: store. */
+bool batch_write(struct batch *batch, const struct batch_target *target, struct error *error);
 
 #endif

@@ -12,6 +12,7 @@
 #include "common/settings.h"
 #include "common/stop.h"
 #include "worker/allocators.h"
+#include "worker/cipher.h"
 #include "worker/consumer_conf.h"
 #include "worker/forward.h"
 #include "worker/limiter.h"
@@ -324,6 +325,7 @@ static void process_check(const struct settings *settings, struct faults *faults
     if (faults->count == before)
         forward_check(settings, faults);
     mongo_check(settings, faults);
+    cipher_check(settings, faults);
 }
 
 /* Whether the program is to run again, for which the settings are made ready. */

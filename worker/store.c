@@ -6,6 +6,8 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "worker/batch.h"
+#include "worker/cipher.h"
+#include "worker/indexes.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -31,22 +33,12 @@ struct store {
     /* any thread */
     struct chan *work; /* batches to write; closed at the end */
     struct chan *done; /* batches that came back */
+    const struct settings *settings;
     mongoc_client_pool_t *clients;
     const char *database, *collection;
     struct health_part *health;
     struct metrics *metrics;
 };
-
-/* The index that backends find a person by. Not being allowed to make it is no reason not to store. */
-static void store_ensure_index(struct store *store, mongoc_client_t *client)
-{
-    bson_error_t why;
-    bson_t *command = BCON_NEW("createIndexes", BCON_UTF8(store->collection), "indexes", "[", "{", "key", "{",
-        "unique_key", BCON_INT32(1), "}", "name", BCON_UTF8("unique_key_1"), "}", "]");
-    if (!mongoc_client_write_command_with_opts(client, store->database, command, NULL, NULL, &why))
-        log_warn("the index on unique_key could not be made", LOG_TEXT("error", why.message));
-    bson_destroy(command);
-}
 
 static void store_failed(struct store *store, struct backoff *backoff, int failures, const char *reason)
 {
@@ -60,31 +52,39 @@ static bool store_closed(struct store *store)
     return chan_wait_closed(store->work, 0);
 }
 
-/* Asks until MongoDB answers, so that readiness says from the start whether it is there. */
-static void store_greet(struct store *store, mongoc_client_t *client, struct backoff *backoff)
+static bool store_ping(const struct store *store, mongoc_client_t *client, struct error *error)
 {
     bson_error_t why;
     bson_t *ping = BCON_NEW("ping", BCON_INT32(1));
+    mongoc_read_prefs_t *primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
+    bool there = mongoc_client_command_simple(client, store->database, ping, primary, NULL, &why);
+    mongoc_read_prefs_destroy(primary);
+    bson_destroy(ping);
+    return there || error_set(error, "%s", why.message);
+}
+
+/* Asks until MongoDB answers, and can be given what is to be encrypted, so that readiness says from the start
+ * whether events can be stored. */
+static void store_greet(
+    struct store *store, mongoc_client_t *client, struct cipher *cipher, struct backoff *backoff)
+{
+    struct error error;
     for (int failures = 1; !store_closed(store); failures++) {
-        mongoc_read_prefs_t *primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
-        bool there = mongoc_client_command_simple(client, store->database, ping, primary, NULL, &why);
-        mongoc_read_prefs_destroy(primary);
-        if (there) {
+        if (store_ping(store, client, &error) && (!cipher || cipher_ready(cipher, &error))) {
             health_ok(store->health);
             break;
         }
-        store_failed(store, backoff, failures, why.message);
+        store_failed(store, backoff, failures, error.text);
     }
-    bson_destroy(ping);
 }
 
 static void store_write(
-    struct store *store, mongoc_collection_t *collection, struct batch *batch, struct backoff *backoff)
+    struct store *store, const struct batch_target *target, struct batch *batch, struct backoff *backoff)
 {
     struct error error;
     for (int failures = 1;; failures++) {
         int64_t begun = clock_ns();
-        bool written = batch_write(batch, collection, store->metrics, &error);
+        bool written = batch_write(batch, target, &error);
         metrics_observe(store->metrics, HISTOGRAM_STORE, clock_ns() - begun);
         metrics_observe(store->metrics, HISTOGRAM_STORE_BATCH, (int64_t)batch->count);
         metrics_add(store->metrics, METRIC_STORE_BATCHES, 1);
@@ -100,21 +100,37 @@ static void store_write(
     chan_give(store->done, &batch->item);
 }
 
+static void store_serve(
+    struct store *store, mongoc_client_t *client, struct cipher *cipher, struct backoff *backoff)
+{
+    struct batch_target target = {
+        .collection = mongoc_client_get_collection(client, store->database, store->collection),
+        .cipher = cipher,
+        .metrics = store->metrics,
+    };
+    store_greet(store, client, cipher, backoff);
+    if (pthread_equal(pthread_self(), store->threads[0]) && !store_closed(store))
+        indexes_ensure(store->settings, client);
+    struct chan_item *item;
+    while ((item = chan_take(store->work, CLOCK_NEVER)))
+        store_write(store, &target, (struct batch *)(void *)item, backoff);
+    mongoc_collection_destroy(target.collection);
+}
+
+/* Without memory for the cipher nothing is stored, rather than in plain text. */
 static void *store_thread(void *context)
 {
     struct store *store = context;
     struct backoff backoff;
     backoff_init(&backoff, STORE_BACKOFF_BASE, STORE_BACKOFF_MAX);
     mongoc_client_t *client = mongoc_client_pool_pop(store->clients);
-    mongoc_collection_t *collection =
-        mongoc_client_get_collection(client, store->database, store->collection);
-    store_greet(store, client, &backoff);
-    if (pthread_equal(pthread_self(), store->threads[0]) && !store_closed(store))
-        store_ensure_index(store, client);
-    struct chan_item *item;
-    while ((item = chan_take(store->work, CLOCK_NEVER)))
-        store_write(store, collection, (struct batch *)(void *)item, &backoff);
-    mongoc_collection_destroy(collection);
+    bool wanted = cipher_wanted(store->settings);
+    struct cipher *cipher = wanted ? cipher_new(store->settings, client) : NULL;
+    if (wanted && !cipher)
+        health_fail(store->health, "out of memory");
+    else
+        store_serve(store, client, cipher, &backoff);
+    cipher_free(cipher);
     mongoc_client_pool_push(store->clients, client);
     return NULL;
 }
@@ -129,6 +145,7 @@ struct store *store_open(const struct settings *settings, mongoc_client_pool_t *
     }
     TAILQ_INIT(&store->filling);
     TAILQ_INIT(&store->collected);
+    store->settings = settings;
     store->clients = clients;
     store->database = settings_text(settings, SETTING_MONGODB_DATABASE);
     store->collection = settings_text(settings, SETTING_MONGODB_COLLECTION);

@@ -53,14 +53,16 @@ static void bson_is(bson_t *bson, const char *json)
 static void insert_is(const struct certification *certification, const char *json)
 {
     bson_t bson = BSON_INITIALIZER;
-    assert_true(document_insert(&bson, "imp_100000000001", certification));
+    struct error error;
+    assert_true(document_insert(&bson, "imp_100000000001", certification, NULL, &error));
     bson_is(&bson, json);
 }
 
 static void update_is(const struct certification *certification, const char *json)
 {
     bson_t bson = BSON_INITIALIZER;
-    assert_true(document_update(&bson, certification));
+    struct error error;
+    assert_true(document_update(&bson, certification, NULL, &error));
     bson_is(&bson, json);
 }
 
