@@ -4,6 +4,7 @@
 #include "certification.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "birthday.h"
 #include "hash.h"
@@ -41,7 +42,8 @@ enum provider { DANAL, INICIS, INICIS_UNIFIED, KCP };
 struct record {
     struct buf *out;
     uint64_t seed;
-    unsigned style; // JSON_STYLE_*
+    uint64_t person; // whose unique_key it is; others' seeds are their own
+    unsigned style;  // JSON_STYLE_*
     enum provider provider;
     bool approved; // the carriers let this merchant see phone and carrier
     bool finished;
@@ -268,8 +270,10 @@ static void add_unique_key(struct record *record, enum certification_variant var
         return;
     }
     char text[96] = "";
+    struct record person = *record;
+    person.seed = record->person;
     if (variant != CERTIFICATION_EMPTY_KEY)
-        base64_of_draws(record, DRAW_UNIQUE_KEY, 64, text);
+        base64_of_draws(&person, DRAW_UNIQUE_KEY, 64, text);
     add_string(record, "unique_key", text);
 }
 
@@ -306,11 +310,24 @@ static enum provider provider_of(const struct record *record)
     return part < 55 ? DANAL : part < 75 ? INICIS_UNIFIED : part < 80 ? INICIS : KCP;
 }
 
+// person_<who>_<which>: each of somebody's certifications has the same unique_key.
+static uint64_t person_of(struct span imp_uid)
+{
+    static const char prefix[] = "person_";
+    size_t length = imp_uid.len, least = sizeof prefix - 1;
+    if (length <= least || memcmp(imp_uid.data, prefix, least) != 0)
+        return hash_name(imp_uid.data, imp_uid.len);
+    while (length > least && imp_uid.data[length - 1] != '_')
+        length--;
+    return hash_name(imp_uid.data, length);
+}
+
 void certification_write(struct buf *out, struct span imp_uid, enum certification_variant variant)
 {
     struct record record = {
         .out = out,
         .seed = hash_name(imp_uid.data, imp_uid.len),
+        .person = person_of(imp_uid),
         .finished = variant != CERTIFICATION_UNFINISHED,
     };
     record.style = (unsigned)(draw(&record, DRAW_STYLE) % 4);
