@@ -102,6 +102,16 @@ rd_kafka_headers_t *letter_headers(const struct letter *letter, const rd_kafka_h
     return NULL;
 }
 
+rd_kafka_headers_t *letter_discarded_headers(const char *why, int64_t now_ms)
+{
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(2);
+    if (letter_add(headers, "impcert.discard_reason", why) &&
+        letter_add_time(headers, "impcert.discarded_at", now_ms))
+        return headers;
+    rd_kafka_headers_destroy(headers);
+    return NULL;
+}
+
 /* The value of a header as text; empty where there is none, or where it does not fit. */
 static void letter_text(const rd_kafka_headers_t *headers, const char *name, char *out, size_t size)
 {

@@ -46,6 +46,10 @@ void letter_origin(const char *topic, int32_t partition, int64_t offset, char ou
  * of memory. */
 rd_kafka_headers_t *letter_headers(const struct letter *letter, const rd_kafka_headers_t *own);
 
+/* The headers of the mark, a record with a null value, by which a dead letter is given up. The caller owns
+ * the result; NULL when out of memory. */
+rd_kafka_headers_t *letter_discarded_headers(const char *why, int64_t now_ms);
+
 /* What a record of a retry topic tells of the event's way so far. A header that is missing or not as we write
  * it counts as nothing: 0, or an empty text. */
 struct letter_history {

@@ -34,9 +34,10 @@ static void compute_dlq_topic(const char *base, char *out)
     snprintf(out, SETTING_DEFAULT_SIZE, "%s.dlq", base);
 }
 
+/* Of a database that is wrong, one fault is enough. */
 static void compute_key_vault(const char *base, char *out)
 {
-    snprintf(out, SETTING_DEFAULT_SIZE, "%s.__keyVault", base);
+    snprintf(out, SETTING_DEFAULT_SIZE, "%s.__keyVault", *base ? base : "impcert");
 }
 
 static void compute_log_format(const char *base, char *out)
@@ -133,7 +134,7 @@ const struct setting_row settings_table[SETTING_COUNT] = {
         WORKER, .compute = compute_key_vault, .base = SETTING_MONGODB_DATABASE,
         .computed_help = "<database>.__keyVault", .help = "database.collection of the data key"},
     [SETTING_RETENTION] = {"IMPCERT_RETENTION", SETTING_IS_DURATION, GROUP_MONGODB, WORKER, .least = SECOND,
-        .most = INT32_MAX * SECOND, .help = "MongoDB deletes documents so long after verified_at, such as 8760h"},
+        .most = INT32_MAX * SECOND, .help = "documents are deleted so long after verified_at: 8760h"},
 };
 /* clang-format on */
 

@@ -101,7 +101,8 @@ static int list_finish(struct replay *replay)
 int list_run(struct replay *replay)
 {
     struct error error;
-    struct scan *scan = scan_open(replay->settings, &error);
+    struct scan *scan =
+        scan_open(replay->settings, settings_text(replay->settings, SETTING_DLQ_TOPIC), NULL, &error);
     if (!scan) {
         progress_message(&replay->progress, "%s", error.text);
         return EXIT_FAILURE;

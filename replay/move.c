@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/interrupt.h"
+#include "common/letter.h"
 #include "replay/batch.h"
 #include "replay/story.h"
 
@@ -221,7 +222,7 @@ static bool moving_add(
     int64_t now_ms = clock_wall_ms();
     rd_kafka_message_headers(record, &own);
     if (moving->move->discard) {
-        mark = story_discarded_headers(moving->move->replay->options.why, now_ms);
+        mark = letter_discarded_headers(moving->move->replay->options.why, now_ms);
     } else {
         event = story_event_headers(own, dead->replay_count + 1, now_ms);
         mark = event ? story_replayed_headers(dead->replay_count + 1, now_ms) : NULL;
@@ -314,7 +315,8 @@ int move_run(struct move *move)
     moving->move = move;
     int64_t rate = replay->options.rate;
     moving->batch_most = rate && rate < 2 * BATCH_ITEMS_MOST ? (size_t)(rate + 1) / 2 : BATCH_ITEMS_MOST;
-    struct scan *scan = scan_open(replay->settings, &error);
+    struct scan *scan =
+        scan_open(replay->settings, settings_text(replay->settings, SETTING_DLQ_TOPIC), NULL, &error);
     if (scan && moving_open(moving, scan, &error))
         exit_code = moving_run(moving, scan);
     else

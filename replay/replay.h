@@ -2,9 +2,9 @@
 #define IMPCERT_REPLAY_REPLAY_H
 
 #include "common/progress.h"
+#include "common/scan.h"
 #include "common/settings.h"
 #include "replay/options.h"
-#include "replay/scan.h"
 #include "replay/table.h"
 
 /* What the commands of impcert-replay share. Thread: main. */

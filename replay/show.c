@@ -155,7 +155,8 @@ int show_run(struct replay *replay, const char *imp_uid)
 {
     struct error error;
     struct show show = {.replay = replay, .key = imp_uid, .story = json_array()};
-    struct scan *scan = scan_open(replay->settings, &error);
+    struct scan *scan =
+        scan_open(replay->settings, settings_text(replay->settings, SETTING_DLQ_TOPIC), NULL, &error);
     int exit_code = EXIT_FAILURE;
     if (scan && scan_read(scan, NULL, show_visit, &show, &error))
         exit_code = show_print(&show);

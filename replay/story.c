@@ -110,10 +110,3 @@ rd_kafka_headers_t *story_replayed_headers(int replay_count, int64_t now_ms)
     return story_finish(headers,
         story_add_count(headers, replay_count) && story_add_time(headers, "impcert.replayed_at", now_ms));
 }
-
-rd_kafka_headers_t *story_discarded_headers(const char *why, int64_t now_ms)
-{
-    rd_kafka_headers_t *headers = rd_kafka_headers_new(2);
-    return story_finish(headers, story_add(headers, "impcert.discard_reason", why) &&
-                                     story_add_time(headers, "impcert.discarded_at", now_ms));
-}

@@ -17,6 +17,5 @@ enum { STORY_FAILURES_MOST = 20 }; /* the oldest are dropped */
 rd_kafka_headers_t *story_event_headers(const rd_kafka_headers_t *own, int replay_count, int64_t now_ms);
 /* Those of its mark. */
 rd_kafka_headers_t *story_replayed_headers(int replay_count, int64_t now_ms);
-rd_kafka_headers_t *story_discarded_headers(const char *why, int64_t now_ms);
 
 #endif

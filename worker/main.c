@@ -20,9 +20,9 @@
 #include "worker/mongo.h"
 #include "worker/program.h"
 #include "worker/store.h"
+#include "worker/tasks.h"
 #include "worker/tiers.h"
 #include "worker/topics.h"
-#include "worker/validator.h"
 #include "worker/worker.h"
 
 #include <curl/curl.h>
@@ -364,42 +364,21 @@ static int run_worker(struct settings *settings, char **argv)
     return process.exit_code;
 }
 
-/* A task of an operator, who reads the answer: no log, but a line on standard output or error. */
-static int apply_validator(struct settings *settings)
-{
-    struct error error = {""};
-    int exit_code = EXIT_FAILURE;
-    mongoc_client_pool_t *clients = mongo_open(settings, 1, &error);
-    if (!clients)
-        exit_code = EXIT_USAGE;
-    else if (validator_apply(settings, clients, &error)) {
-        printf("the validator is set on %s.%s\n", settings_text(settings, SETTING_MONGODB_DATABASE),
-            settings_text(settings, SETTING_MONGODB_COLLECTION));
-        if (fflush(stdout) == 0)
-            exit_code = EXIT_SUCCESS;
-        else
-            error_set(&error, "the validator is set, but standard output: %s", strerror(errno));
-    }
-    if (exit_code != EXIT_SUCCESS)
-        fprintf(stderr, "%s: %s\n", settings_program(settings), error.text);
-    mongo_close(clients);
-    settings_free(settings);
-    return exit_code;
-}
-
 int main(int argc, char **argv)
 {
-    static const struct program validator = {
-        .id = PROGRAM_VALIDATOR, .name = "impcert-worker", .check = mongo_check};
-    bool applies = false;
-    struct program_option options[WORKER_OPTIONS + 1];
+    struct tasks tasks;
+    struct program_option options[TASKS_OPTIONS + 1];
     struct program program;
-    worker_program(&program, options, &applies, &validator);
+    worker_program(&program, options, &tasks);
     program.check = process_check;
     int exit_code;
     allocators_set();
     struct settings *settings = settings_start(&program, argc, argv, &exit_code);
     if (!settings)
         return exit_code;
-    return applies ? apply_validator(settings) : run_worker(settings, argv);
+    if (!tasks.asked)
+        return run_worker(settings, argv);
+    exit_code = tasks_run(&tasks, settings);
+    settings_free(settings);
+    return exit_code;
 }

@@ -1,31 +1,10 @@
-/* The options and words of impcert-worker. Main thread. */
+/* The words of impcert-worker. Main thread. */
 #include "worker/program.h"
 
-#include "worker/validator.h"
-
-#include <string.h>
-
-static bool take_flag(void *context, const char *value, struct error *why)
+void worker_program(
+    struct program *program, struct program_option options[static TASKS_OPTIONS + 1], struct tasks *tasks)
 {
-    (void)value, (void)why;
-    *(bool *)context = true;
-    return true;
-}
-
-void worker_program(struct program *program, struct program_option options[static WORKER_OPTIONS + 1],
-    bool *applies, const struct program *validator)
-{
-    const struct program_option list[WORKER_OPTIONS + 1] = {
-        {.name = "print-validator",
-            .help = "print the MongoDB validator of the documents, and exit",
-            .print = validator_print},
-        {.name = "apply-validator",
-            .help = "set it on the collection, by the settings of MongoDB alone, and exit",
-            .take = take_flag,
-            .context = applies,
-            .instead = validator},
-        {.name = NULL}};
-    memcpy(options, list, sizeof list);
+    tasks_list(tasks, options);
     *program = (struct program){
         .id = PROGRAM_WORKER,
         .name = "impcert-worker",

@@ -12,8 +12,9 @@
 static const struct program *programs_worker(void)
 {
     static struct program program;
-    static struct program_option options[WORKER_OPTIONS + 1];
-    worker_program(&program, options, NULL, NULL);
+    static struct program_option options[TASKS_OPTIONS + 1];
+    static struct tasks tasks;
+    worker_program(&program, options, &tasks);
     return &program;
 }
 

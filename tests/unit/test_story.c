@@ -1,6 +1,8 @@
 /* The headers that replays and discards write. */
 #include "replay/story.h"
 
+#include "common/letter.h"
+
 #include <jansson.h>
 
 #include <setjmp.h>
@@ -134,7 +136,7 @@ static void story_marks_say_what_was_done(void **state)
     header_is(headers, "impcert.replay_count", "3");
     header_is(headers, "impcert.replayed_at", NOW);
     rd_kafka_headers_destroy(headers);
-    headers = story_discarded_headers("closed account", NOW_MS);
+    headers = letter_discarded_headers("closed account", NOW_MS);
     assert_int_equal(rd_kafka_header_cnt(headers), 2);
     header_is(headers, "impcert.discard_reason", "closed account");
     header_is(headers, "impcert.discarded_at", NOW);

@@ -1,5 +1,5 @@
-/* Reading the dead letter queue. Main thread; librdkafka's simple consumer, which needs no group. */
-#include "replay/scan.h"
+/* Reading a topic. Main thread; librdkafka's simple consumer, which needs no group. */
+#include "common/scan.h"
 
 #include "common/clock.h"
 #include "common/interrupt.h"
@@ -56,7 +56,7 @@ static bool scan_no_answer(struct scan *scan, const char *otherwise, struct erro
 }
 
 static bool scan_find_partitions(
-    struct scan *scan, rd_kafka_topic_t *topic, int32_t *partitions, struct error *error)
+    struct scan *scan, rd_kafka_topic_t *topic, int32_t *partitions, bool *absent, struct error *error)
 {
     const struct rd_kafka_metadata *metadata;
     const char *name = rd_kafka_topic_name(topic);
@@ -67,7 +67,8 @@ static bool scan_find_partitions(
         code = metadata->topics[0].err;
     *partitions = metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
     rd_kafka_metadata_destroy(metadata);
-    if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+    *absent = code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    if (*absent)
         return error_set(error, "topic %s does not exist: correct IMPCERT_DLQ_TOPIC or IMPCERT_TOPIC", name);
     if (code || !*partitions)
         return error_set(error, "topic %s: %s", name, code ? rd_kafka_err2str(code) : "it has no partitions");
@@ -77,10 +78,11 @@ static bool scan_find_partitions(
 bool scan_has_topic(struct scan *scan, const char *name, struct error *error)
 {
     int32_t partitions;
+    bool absent = false;
     rd_kafka_topic_t *topic = rd_kafka_topic_new(scan->client, name, NULL);
     if (!topic)
         return error_set(error, "topic %s: %s", name, rd_kafka_err2str(rd_kafka_last_error()));
-    bool found = scan_find_partitions(scan, topic, &partitions, error);
+    bool found = scan_find_partitions(scan, topic, &partitions, &absent, error);
     rd_kafka_topic_destroy(topic);
     return found;
 }
@@ -100,9 +102,9 @@ static void scan_measure(struct scan *scan)
     }
 }
 
-static bool scan_connect(struct scan *scan, const struct settings *settings, struct error *error)
+static bool scan_connect(
+    struct scan *scan, const struct settings *settings, const char *name, struct error *error)
 {
-    const char *name = settings_text(settings, SETTING_DLQ_TOPIC);
     rd_kafka_conf_t *conf = kafka_conf_new(settings, scan_defaults, scan_fixed, error);
     if (!conf)
         return false;
@@ -116,15 +118,17 @@ static bool scan_connect(struct scan *scan, const struct settings *settings, str
     return scan->topic || error_set(error, "topic %s: %s", name, rd_kafka_err2str(rd_kafka_last_error()));
 }
 
-struct scan *scan_open(const struct settings *settings, struct error *error)
+struct scan *scan_open(const struct settings *settings, const char *topic, bool *absent, struct error *error)
 {
+    bool unknown = false;
+    absent = absent ? absent : &unknown;
     struct scan *scan = calloc(1, sizeof *scan);
     if (!scan) {
         error_set(error, "out of memory");
         return NULL;
     }
-    if (scan_connect(scan, settings, error) &&
-        scan_find_partitions(scan, scan->topic, &scan->partitions, error)) {
+    if (scan_connect(scan, settings, topic, error) &&
+        scan_find_partitions(scan, scan->topic, &scan->partitions, absent, error)) {
         scan_measure(scan);
         scan->ended = calloc((size_t)scan->partitions, sizeof *scan->ended);
         if (scan->ended)

@@ -1,5 +1,5 @@
-#ifndef IMPCERT_REPLAY_SCAN_H
-#define IMPCERT_REPLAY_SCAN_H
+#ifndef IMPCERT_COMMON_SCAN_H
+#define IMPCERT_COMMON_SCAN_H
 
 #include "common/error.h"
 #include "common/settings.h"
@@ -8,12 +8,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Reads the dead letter queue from an offset of each partition to where it ends now, of what is committed. It
- * belongs to no consumer group and commits nothing. Thread: main. */
+/* Reads a topic, such as the dead letter queue, from an offset of each partition to where it ends now, of
+ * what is committed. It belongs to no consumer group and commits nothing. Thread: main. */
 struct scan;
 
-/* NULL with the reason: a topic that is not there, no broker within some seconds, a setting that is wrong. */
-struct scan *scan_open(const struct settings *settings, struct error *error);
+/* topic is copied. NULL with the reason: a topic that is not there, as absent then says (NULL: no matter), no
+ * broker within some seconds, a setting that is wrong. */
+struct scan *scan_open(const struct settings *settings, const char *topic, bool *absent, struct error *error);
 void scan_close(struct scan *scan);
 
 int32_t scan_partitions(const struct scan *scan);
