@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from support import run_program, wait_for
+from support import run_program, schemas, wait_for
 from support.encryption import master_key
 from support.flow import imp_uids
 from support.program import binary, clean_environment
@@ -54,6 +54,7 @@ def test_what_is_erased_is_not_replayed(flow, names, erase, dead, replay, simula
     assert set(names.documents()) == set(wanted[1:])
     marks = [record for record in names.dead_letters() if record.value is None]
     assert [record.key.decode() for record in marks] == [wanted[0]]
+    assert schemas.faults("dead-letter", schemas.record_json(marks[0])) == []
     headers = dict(marks[0].headers)
     assert headers["impcert.discard_reason"] == b"erased" and headers["impcert.discarded_at"]
     assert sum(replay.unresolved().values()) == 3
