@@ -129,7 +129,7 @@ const struct setting_row settings_table[SETTING_COUNT] = {
     [SETTING_MONGODB_COLLECTION] = {"MONGODB_COLLECTION", SETTING_IS_COLLECTION, GROUP_MONGODB, STORE,
         .fallback = "certifications", .help = "collection of the documents"},
     [SETTING_ENCRYPTION_KEY] = {"IMPCERT_ENCRYPTION_KEY", SETTING_IS_MASTER_KEY, GROUP_MONGODB, WORKER,
-        .secret = true, .help = "master key of what is encrypted, 96 bytes in base64"},
+        .secret = true, .reread = true, .help = "master key of what is encrypted, 96 bytes in base64"},
     [SETTING_ENCRYPTION_KEY_VAULT] = {"IMPCERT_ENCRYPTION_KEY_VAULT", SETTING_IS_NAMESPACE, GROUP_MONGODB,
         WORKER, .compute = compute_key_vault, .base = SETTING_MONGODB_DATABASE,
         .computed_help = "<database>.__keyVault", .help = "database.collection of the data key"},
