@@ -11,6 +11,7 @@ from bson.raw_bson import RawBSONDocument
 from support import run_program, schemas, wait_for
 from support.encryption import NAME, Backend, files_of, is_encrypted, master_key
 from support.flow import assert_documents, imp_uids
+from support.mongodb import guarded
 from support.program import ROOT, clean_environment
 from support.simulator import KEY_PAIR
 
@@ -261,6 +262,28 @@ def test_the_validator_takes_encrypted_documents(flow, names, collection, key, s
     assert_documents(simulator, key.documents(), wanted, FIELDS)
     for document in collection.find():
         assert schemas.faults("document", schemas.document_json(document)) == []
+
+
+def test_rights_on_a_key_vault_of_its_own(flow, names, key, tmp_path, simulator, worker):
+    """Reading is enough once the data key is there; who may not make it is told so."""
+    vault, documents = f"{names.database}_keys", {"role": "readWrite", "db": names.database}
+    flow.publish(["imp_1"])
+    with guarded(tmp_path / "guarded") as server:
+        reader = server.make_user("reader", documents, {"role": "read", "db": vault})
+        maker = server.make_user("maker", documents, {"role": "readWrite", "db": vault})
+        settings = ONE | key.settings | {"IMPCERT_ENCRYPTION_KEY_VAULT": f"{vault}.keys"}
+        one = worker(simulator, **settings, MONGODB_URI=reader)
+        wait_for(lambda: "not authorized" in reason(one), 30, "readiness to say why")
+        assert f"key vault {vault}.keys" in reason(one)
+        other = worker(simulator, **settings, MONGODB_URI=maker)
+        wait_for(other.ready, 60, "the data key to be made")
+        wait_for(one.ready, 60, "the other one to find it")
+        assert other.stop() == 0
+        flow.wait_until_done(one)
+        with server.root() as client:
+            assert client[vault]["keys"].count_documents({}) == 1
+            assert is_encrypted(client[names.database][names.collection].find_one()["unique_key"])
+        assert one.stop() == 0
 
 
 # Settings.

@@ -104,7 +104,7 @@ def bash_completes(line):
 
 COMMON = ["--check-config", "--print-config", "--help", "--version"]
 COMPLETIONS = {
-    "impcert-worker --": ["--print-validator", "--apply-validator", *COMMON],
+    "impcert-worker --": ["--print-validator", "--apply-validator", "--erase", *COMMON],
     "impcert-worker --ch": ["--check-config"],
     "impcert-gateway --": COMMON,
     "impcert-publish --h": ["--header", "--help"],
@@ -142,7 +142,7 @@ def test_zsh_reads_its_completion(program):
     ("impcert-replay --reason not_", {"not_certified", "not_found"}),
     ("impcert-replay ", {"list", "show", "run", "discard"}),
     ("impcert-publish --h", {"--header", "--help"}),
-    ("impcert-worker --", {"--print-validator", "--apply-validator", *COMMON}),
+    ("impcert-worker --", {"--print-validator", "--apply-validator", "--erase", *COMMON}),
 ])  # fmt: skip
 def test_fish_completes(line, words, tmp_path):
     program = line.split()[0]

@@ -3,53 +3,26 @@
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from pymongo import MongoClient
-from pymongo.errors import PyMongoError
 
-from stack import Keeper
-from stack.mongodb import MongoDB
 from support import wait_for
 from support.flow import imp_uids
+from support.mongodb import guarded
 
 INDEX = "impcert_retention"
 ONE = {"IMPCERT_WORKERS": 1}
 HOUR = 3600
 
 
-class OwnMongoDB(MongoDB):
-    """One that looks for what is to be deleted each second, and asks for a password."""
-
-    def command(self):
-        plain = super().command()
-        replica = plain.index("--replSet")
-        return [*plain[:replica], *plain[replica + 2 :], "--auth", "--setParameter", "ttlMonitorSleepSecs=1"]
-
-    @property
-    def uri(self):
-        return f"mongodb://{self.address}/"
-
-    def ready(self):
-        with MongoClient(self.uri, serverSelectionTimeoutMS=200) as client:
-            try:
-                return client.admin.command("ping")["ok"] == 1
-            except PyMongoError:
-                return False
-
-
 @pytest.fixture(scope="module")
 def mongodb(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("own")
-    with Keeper(directory, remove=True):
-        server = OwnMongoDB(directory)
-        server.start()
-        with MongoClient(server.uri) as client:
-            client.admin.command("createUser", "root", pwd="hunter1", roles=["root"])
+    """One that looks for what is to be deleted each second."""
+    with guarded(tmp_path_factory.mktemp("own"), ["--setParameter", "ttlMonitorSleepSecs=1"]) as server:
         yield server
 
 
 @pytest.fixture
 def collection(mongodb, names):
-    with MongoClient(mongodb.uri, username="root", password="hunter1", tz_aware=True) as client:
+    with mongodb.root() as client:
         yield client[names.database][names.collection]
         client.drop_database(names.database)
 
@@ -59,10 +32,7 @@ def user(mongodb, names, collection):
     """user("readWrite") is the MONGODB_URI setting of a new user with these roles."""
 
     def make(*roles):
-        database = collection.database
-        made = [{"role": role, "db": names.database} for role in roles]
-        database.client.admin.command("createUser", names.database, pwd="hunter2", roles=made)
-        return {"MONGODB_URI": mongodb.uri.replace("//", f"//{names.database}:hunter2@")}
+        return {"MONGODB_URI": mongodb.make_user(names.database, *({"role": role, "db": names.database} for role in roles))}
 
     yield make
     collection.database.client.admin.command("dropUser", names.database)

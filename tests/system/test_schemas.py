@@ -5,13 +5,11 @@ import re
 
 import pytest
 from jsonschema import Draft202012Validator
-from pymongo import MongoClient
-from pymongo.errors import PyMongoError, WriteError
+from pymongo.errors import WriteError
 
-from stack import Keeper
-from stack.mongodb import MongoDB
 from support import run_program, schemas, wait_for
 from support.flow import assert_documents, event, imp_uids
+from support.mongodb import guarded
 
 QUICK = {"IMPCERT_ATTEMPTS": 2, "IMPCERT_BACKOFF": "10ms", "IMPCERT_BACKOFF_MAX": "20ms", "IMPCERT_WORKERS": 1}
 ALWAYS = {"_id", "unique_key", "unique_in_site", "certified", "certified_at", "verified_at"}
@@ -309,48 +307,15 @@ def test_settings_of_the_task_alone_are_shown():
     assert "hunter2" not in done.stdout
 
 
-class GuardedMongoDB(MongoDB):
-    """One that asks for a password. Its first user is made from this machine, without one."""
-
-    def command(self):
-        plain = super().command()
-        replica = plain.index("--replSet")
-        return [*plain[:replica], *plain[replica + 2 :], "--auth"]
-
-    @property
-    def uri(self):
-        return f"mongodb://{self.address}/"
-
-    def ready(self):
-        with MongoClient(self.uri, serverSelectionTimeoutMS=200) as client:
-            try:
-                return client.admin.command("ping")["ok"] == 1
-            except PyMongoError:
-                return False
-
-
 @pytest.fixture
-def guarded(tmp_path):
-    directory = tmp_path / "guarded"
-    directory.mkdir()
-    with Keeper(directory, remove=True):
-        server = GuardedMongoDB(directory)
-        server.start()
+def server(tmp_path):
+    with guarded(tmp_path / "guarded") as server:
         yield server
 
 
-def user_uri(server, name, *roles):
-    """The URI of a new user."""
-    with MongoClient(server.uri) as client:
-        client.admin.command("createUser", "root", pwd="hunter1", roles=["root"])
-    with MongoClient(server.uri, username="root", password="hunter1") as client:
-        client.admin.command("createUser", name, pwd="hunter2", roles=list(roles))
-    return server.uri.replace("//", f"//{name}:hunter2@")
-
-
-def test_a_user_who_may_not_is_told_what_is_needed(guarded):
+def test_a_user_who_may_not_is_told_what_is_needed(server):
     """Who may write may make a collection, but not change one."""
-    uri = user_uri(guarded, "backend", {"role": "readWrite", "db": "impcert"})
+    uri = server.make_user("backend", {"role": "readWrite", "db": "impcert"})
     settings = {"MONGODB_URI": uri}
     assert run_program("impcert-worker", "--apply-validator", settings=settings).returncode == 0
     done = run_program("impcert-worker", "--apply-validator", settings=settings)
