@@ -152,22 +152,28 @@ static bool cipher_find_key(struct cipher *cipher, bool *found, bson_value_t *id
     return answered || cipher_explain(cipher, &why, error);
 }
 
-/* A new data key beside documents of another would make two of each person, and hide that nobody can read
- * them. */
-static bool cipher_may_make_key(struct cipher *cipher, struct error *error)
+/* Whether there are encrypted documents. */
+static bool cipher_find_encrypted(struct cipher *cipher, bool *found, struct error *error)
 {
     bson_error_t why;
-    bool found;
     bson_t *filter =
         BCON_NEW(certification_name(CERTIFICATION_UNIQUE_KEY), "{", "$type", BCON_UTF8("binData"), "}");
-    bool answered = cipher_find(cipher->documents, filter, &found, NULL, &why);
+    bool answered = cipher_find(cipher->documents, filter, found, NULL, &why);
     bson_destroy(filter);
-    if (!answered)
-        return cipher_explain(cipher, &why, error);
-    return !found || error_set(error,
-                         "there are encrypted documents, but no data key " CIPHER_KEY_NAME
-                         " in %s: restore it, or correct IMPCERT_ENCRYPTION_KEY_VAULT",
-                         cipher_vault_name(cipher));
+    return answered || cipher_explain(cipher, &why, error);
+}
+
+/* Another process may have made the key meanwhile, and stored documents. Else it is lost: a new one beside
+ * them would make two of each person, and hide that nobody can read them. */
+static bool cipher_find_missed(struct cipher *cipher, bson_value_t *id, struct error *error)
+{
+    bool found;
+    if (!cipher_find_key(cipher, &found, id, error))
+        return false;
+    return found || error_set(error,
+                        "there are encrypted documents, but no data key " CIPHER_KEY_NAME
+                        " in %s: restore it, or correct IMPCERT_ENCRYPTION_KEY_VAULT",
+                        cipher_vault_name(cipher));
 }
 
 /* As MongoDB's manual has it for a key vault: without it, two processes could make two keys. */
@@ -210,8 +216,11 @@ static bool cipher_await_key(struct cipher *cipher, bson_value_t *id, struct err
 static bool cipher_make_key(struct cipher *cipher, bson_value_t *id, struct error *error)
 {
     bson_error_t why = {0};
-    if (!cipher_may_make_key(cipher, error))
+    bool encrypted;
+    if (!cipher_find_encrypted(cipher, &encrypted, error))
         return false;
+    if (encrypted)
+        return cipher_find_missed(cipher, id, error);
     if (!cipher_ensure_index(cipher, &why))
         return cipher_explain(cipher, &why, error);
     if (cipher_create_key(cipher, id, &why))

@@ -68,7 +68,8 @@ static bool erase_wait(struct erase *erase, struct error *error)
 
 /* ---- the document ---- */
 
-/* The same bytes for one person, encrypted or not. found: for the caller to destroy, if true. */
+/* Who it is: the same bytes for one person, encrypted or not. For the caller to destroy; of type EOD where
+ * the document is not there. */
 static bool erase_read_person(
     mongoc_collection_t *collection, const bson_t *selector, bson_value_t *person, bson_error_t *why)
 {
