@@ -20,6 +20,8 @@
 
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_formats[] = {"json", "text", NULL};
+/* In the order of false and true: settings_number is 0 or 1. */
+static const char *const booleans[] = {"false", "true", NULL};
 static const char *const store_fields[] = {"name", "phone", "birth", "birthday", "gender", "carrier",
     "foreigner", "foreigner_v2", "merchant_uid", "pg_provider", "pg_tid", "origin", NULL};
 
@@ -83,6 +85,8 @@ const struct setting_row settings_table[SETTING_COUNT] = {
         .fallback = "3s", .least = 1, .most = 10 * MINUTE, .help = "its part for name, connection and TLS"},
     [SETTING_CA_FILE] = {"IMPCERT_CA_FILE", SETTING_IS_FILE, GROUP_IAMPORT, WORKER,
         .help = "PEM file of authorities to trust instead of the system's"},
+    [SETTING_ALLOW_HTTP] = {"IMPCERT_ALLOW_HTTP", SETTING_IS_CHOICE, GROUP_IAMPORT, WORKER, .words = booleans,
+        .fallback = "false", .help = "true: IAMPORT_URL may be http://, as in tests"},
     [SETTING_RATE_LIMIT] = {"IMPCERT_RATE_LIMIT", SETTING_IS_NUMBER, GROUP_IAMPORT, WORKER, .fallback = "0",
         .least = 0, .most = 1000000, .help = "HTTP calls a second of the whole process; 0: no limit"},
     [SETTING_DRAIN_TIMEOUT] = {"IMPCERT_DRAIN_TIMEOUT", SETTING_IS_DURATION, GROUP_PROCESS, WORKER | GATEWAY,
@@ -93,6 +97,10 @@ const struct setting_row settings_table[SETTING_COUNT] = {
         .fallback = "127.0.0.1:9464", .help = "host:port of metrics and health, or off"},
     [SETTING_GATEWAY_LISTEN] = {"IMPCERT_HTTP_LISTEN", SETTING_IS_ADDRESS, GROUP_HTTP, GATEWAY,
         .fallback = "127.0.0.1:8080", .help = "host:port of POST /certifications, metrics and health"},
+    [SETTING_TLS_CERT_FILE] = {"IMPCERT_TLS_CERT_FILE", SETTING_IS_FILE, GROUP_HTTP, GATEWAY,
+        .help = "PEM file of a certificate and its chain, for HTTPS"},
+    [SETTING_TLS_KEY_FILE] = {"IMPCERT_TLS_KEY_FILE", SETTING_IS_FILE, GROUP_HTTP, GATEWAY,
+        .help = "PEM file of its private key"},
     [SETTING_GATEWAY_IN_FLIGHT] = {"IMPCERT_IN_FLIGHT", SETTING_IS_NUMBER, GROUP_WORK, GATEWAY,
         .fallback = "10000",
         .least = 1, .most = 1000000, .help = "events that wait for Kafka at once; beyond, 503 is answered"},

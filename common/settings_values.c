@@ -5,11 +5,13 @@
 #include "common/secret.h"
 #include "common/settings_check.h"
 #include "common/settings_names.h"
+#include "common/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #define FILE_LIMIT 65536
@@ -218,6 +220,20 @@ static void check_topics(const struct setting_value *values, struct faults *faul
     }
 }
 
+/* The key pair, the token and what Iamport tells of a person go over this connection. */
+static void check_iamport_url(const struct setting_value *values, struct faults *faults)
+{
+    const struct setting_value *url = &values[SETTING_IAMPORT_URL], *allow = &values[SETTING_ALLOW_HTTP];
+    if (!url->text || !allow->text || allow->number || strncasecmp(url->text, "http://", 7) != 0)
+        return;
+    char shown[128];
+    utf8_escape(url->text, strlen(url->text), shown, sizeof shown);
+    faults_add(faults, settings_table[SETTING_IAMPORT_URL].name,
+        "\"%s\" would send the key pair and personal data in clear text, expected https://, or %s=true where "
+        "nobody can listen",
+        shown, settings_table[SETTING_ALLOW_HTTP].name);
+}
+
 static void check_together(const struct settings *settings, struct faults *faults)
 {
     const struct setting_value *values = settings->values;
@@ -227,6 +243,7 @@ static void check_together(const struct settings *settings, struct faults *fault
             backoff->text, default_mark(backoff), settings_table[SETTING_BACKOFF_MAX].name, most->text,
             default_mark(most));
     check_topics(values, faults);
+    check_iamport_url(values, faults);
 }
 
 void settings_values_read(struct settings *settings, struct faults *faults)

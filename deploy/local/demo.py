@@ -25,6 +25,8 @@ KEPT = "demo.kept"  # marks the directory of a stack that --keep left running
 STALL_DEADLINE = 60
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CHUNK = 10000
+# What a worker of --iamport is told of the caller's environment.
+OF_IAMPORT = ("IAMPORT_", "IMPCERT_ALLOW_HTTP", "IMPCERT_CA_FILE")
 
 
 def stop(received, _frame):
@@ -170,7 +172,7 @@ class Demo:
             for topic, partitions in ((TOPIC, PARTITIONS), (DLQ, 1)):
                 self.stack.kafka.create_topic(topic, partitions)
             if self.options.iamport:
-                settings = {name: value for name, value in os.environ.items() if name.startswith("IAMPORT_")}
+                settings = {name: value for name, value in os.environ.items() if name.startswith(OF_IAMPORT)}
             else:
                 self.simulator = Simulator(self.stack, self.options.latency or "0ms")
                 settings = self.simulator.settings()

@@ -119,7 +119,7 @@ class Simulator(Program):
         self.url = self.find("address", lambda line: line.partition("listening on ")[2].strip())
 
     def settings(self):
-        return self.KEY_PAIR | {"IAMPORT_URL": self.url}
+        return self.KEY_PAIR | {"IAMPORT_URL": self.url, "IMPCERT_ALLOW_HTTP": "true"}
 
     def certifications(self, imp_uids):
         """{imp_uid: its true record}"""

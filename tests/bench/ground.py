@@ -40,7 +40,8 @@ class Ground:
     def iamport(self, tls):
         """The settings that name the simulator."""
         url = {"IAMPORT_URL": self.proxy.url, "IMPCERT_CA_FILE": str(self.proxy.ca)} if tls else {
-            "IAMPORT_URL": self.simulator.url
+            "IAMPORT_URL": self.simulator.url,
+            "IMPCERT_ALLOW_HTTP": "true",
         }
         return KEY_PAIR | url
 

@@ -53,6 +53,7 @@ static struct settings *plan_settings(const struct choice *choice)
     if (choice->is_static)
         setenv("IMPCERT_INSTANCE_ID", "simulated", 1);
     setenv("IAMPORT_URL", "http://iamport.invalid", 1);
+    setenv("IMPCERT_ALLOW_HTTP", "true", 1);
     setenv("IAMPORT_KEY", "key", 1);
     setenv("IAMPORT_SECRET", "secret", 1);
     setenv("MONGODB_URI", "mongodb://mongodb.invalid", 1);

@@ -70,7 +70,7 @@ def the_worker_does_its_job(root, simulator, names, flow, keeper, programs):
     simulator.faults([{"kind": "missing", "match": "gone"}])
     wanted = imp_uids(300)
     own = {"IMPCERT_HTTP_LISTEN": "127.0.0.1:0", "IMPCERT_LOG_FORMAT": "json", "IMPCERT_RETRY_DELAYS": ""}
-    settings = names.settings() | KEY_PAIR | {"IAMPORT_URL": simulator.url} | own | keeper.environment()
+    settings = names.settings() | KEY_PAIR | {"IAMPORT_URL": simulator.url, "IMPCERT_ALLOW_HTTP": "true"} | own | keeper.environment()
     worker = Installed(root, "impcert-worker", settings)
     programs.append(worker)
     worker.wait_until_ready()

@@ -44,7 +44,8 @@ def machine(tmp_path, keeper, programs):
 
 def configure(machine, simulator, names):
     """As an administrator does: settings in the environment files, secrets in files of root."""
-    own = {"IAMPORT_URL": simulator.url, "IMPCERT_HTTP_LISTEN": "127.0.0.1:0", "IMPCERT_RETRY_DELAYS": ""}
+    own = {"IAMPORT_URL": simulator.url, "IMPCERT_ALLOW_HTTP": "true"}
+    own |= {"IMPCERT_HTTP_LISTEN": "127.0.0.1:0", "IMPCERT_RETRY_DELAYS": ""}
     settings = names.settings() | own
     secrets = {
         "mongodb-uri": settings.pop("MONGODB_URI"),

@@ -532,6 +532,34 @@ static void settings_know_the_topics_that_they_are_made_of(void **state)
         outcome.err, "IMPCERT_DLQ_TOPIC: \"events.retry.5m\" is a retry topic of IMPCERT_RETRY_DELAYS too");
 }
 
+static void settings_refuse_plain_http_to_iamport_unless_it_is_allowed(void **state)
+{
+    with_required_settings(state);
+    struct outcome outcome;
+    setenv("IAMPORT_URL", "HTTP://iamport.invalid/", 1);
+    start(&outcome, &worker, NULL);
+    assert_null(outcome.settings);
+    assert_int_equal(outcome.exit_code, 2);
+    must_say(outcome.err, "IAMPORT_URL: \"HTTP://iamport.invalid/\" would send the key pair");
+    must_say(outcome.err, "IMPCERT_ALLOW_HTTP=true");
+    setenv("IMPCERT_ALLOW_HTTP", "yes", 1);
+    start(&outcome, &worker, NULL);
+    assert_null(outcome.settings);
+    must_say(outcome.err, "IMPCERT_ALLOW_HTTP: \"yes\", expected false or true");
+    setenv("IMPCERT_ALLOW_HTTP", "true", 1);
+    start(&outcome, &worker, NULL);
+    assert_non_null(outcome.settings);
+    assert_int_equal(settings_number(outcome.settings, SETTING_ALLOW_HTTP), 1);
+    settings_free(outcome.settings);
+    with_required_settings(state);
+    setenv("IMPCERT_ALLOW_HTTP", "false", 1);
+    setenv("IAMPORT_URL", "https://iamport.invalid/", 1);
+    start(&outcome, &worker, NULL);
+    assert_non_null(outcome.settings);
+    assert_int_equal(settings_number(outcome.settings, SETTING_ALLOW_HTTP), 0);
+    settings_free(outcome.settings);
+}
+
 static void settings_of_other_programs_are_neither_read_nor_refused(void **state)
 {
     (void)state;
@@ -959,6 +987,7 @@ int main(void)
         SETTINGS_TEST(settings_say_every_fault_in_one_message),
         SETTINGS_TEST(settings_set_to_nothing_are_a_value_only_where_that_means_none),
         SETTINGS_TEST(settings_know_the_topics_that_they_are_made_of),
+        SETTINGS_TEST(settings_refuse_plain_http_to_iamport_unless_it_is_allowed),
         SETTINGS_TEST(settings_of_other_programs_are_neither_read_nor_refused),
         SETTINGS_TEST(settings_files_are_bounded_text),
         SETTINGS_TEST(settings_nearest_name_is_what_was_meant),

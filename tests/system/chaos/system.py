@@ -65,6 +65,7 @@ class System:
             "IMPCERT_HTTP_LISTEN": "127.0.0.1:0",
             "IMPCERT_LOG_FORMAT": "json",
             "IAMPORT_URL": self.iamport.simulator.url,
+            "IMPCERT_ALLOW_HTTP": "true",
         }
         self.workers[number] = Worker(
             self.names.settings() | KEY_PAIR | own | settings.WORKERS | self.environment

@@ -74,6 +74,8 @@ def worker(request, keeper, programs, names):
 
     def start(simulator=None, wrapper=(), **settings):
         url = {"IAMPORT_URL": simulator.url} if simulator else {}
+        if (url | settings).get("IAMPORT_URL", "").startswith("http:"):
+            url["IMPCERT_ALLOW_HTTP"] = "true"
         own = {
             "IMPCERT_HTTP_LISTEN": "127.0.0.1:0",
             "IMPCERT_LOG_FORMAT": "json",
