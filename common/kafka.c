@@ -174,6 +174,9 @@ rd_kafka_conf_t *kafka_conf_new(const struct settings *settings, const struct ka
     const char *path = settings_text(settings, SETTING_KAFKA_CONFIG);
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_log_cb(conf, on_log);
+    /* Before 2.0 librdkafka does not look at the host name by itself; without TLS it knows no such property.
+     */
+    rd_kafka_conf_set(conf, "ssl.endpoint.identification.algorithm", "https", NULL, 0);
     if (set_all(conf, identity, error) && set_all(conf, defaults, error) &&
         (!path || take_file(conf, path, fixed, error)) && set_all(conf, brokers, error) &&
         set_all(conf, fixed, error))

@@ -4,7 +4,7 @@
 #include "common/clock.h"
 #include "common/interrupt.h"
 #include "common/kafka.h"
-#include "common/utf8.h"
+#include "common/kafka_trouble.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +21,8 @@ struct scan {
     rd_kafka_queue_t *queue;
     int32_t partitions;
     int64_t length;
-    bool *ended;     /* by partition, of the scan under way */
-    char fault[256]; /* what Kafka last complained of */
+    bool *ended;                    /* by partition, of the scan under way */
+    char fault[KAFKA_TROUBLE_SIZE]; /* what Kafka last complained of */
 };
 
 static const struct kafka_property scan_defaults[] = {
@@ -45,7 +45,7 @@ static void scan_on_error(rd_kafka_t *client, int code, const char *reason, void
     (void)client;
     struct scan *scan = context;
     if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
-        utf8_escape(reason, strlen(reason), scan->fault, sizeof scan->fault);
+        kafka_trouble(reason, scan->fault, sizeof scan->fault);
 }
 
 /* Returns false with the reason, for which it has what the client complained of meanwhile. */

@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/kafka.h"
+#include "common/kafka_trouble.h"
 #include "producer/impcert_flight.h"
 #include "producer/impcert_handle.h"
 
@@ -30,6 +31,8 @@ struct impcert {
     void (*log)(void *context, int level, const char *text);
     void *log_context;
     struct flight flight;
+    pthread_mutex_t fault_lock;
+    char fault[KAFKA_TROUBLE_SIZE]; /* of the last connection that failed */
 };
 
 /* The record's headers are taken only with the record. Thread: any. */
@@ -132,11 +135,21 @@ static void impcert_tell(struct impcert *impcert, int level, const char *text)
         impcert->log(impcert->log_context, level, text);
 }
 
+static void impcert_note_fault(struct impcert *impcert, const char *reason)
+{
+    pthread_mutex_lock(&impcert->fault_lock);
+    kafka_trouble(reason, impcert->fault, sizeof impcert->fault);
+    pthread_mutex_unlock(&impcert->fault_lock);
+}
+
 static void impcert_failure(struct impcert *impcert, rd_kafka_event_t *event)
 {
     enum { LEVEL_CRITICAL = 2, LEVEL_ERROR = 3 };
     char text[512];
-    if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR__FATAL) {
+    rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+    if (code != RD_KAFKA_RESP_ERR__FATAL) {
+        if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+            impcert_note_fault(impcert, rd_kafka_event_error_string(event));
         impcert_tell(impcert, LEVEL_ERROR, rd_kafka_event_error_string(event));
         return;
     }
@@ -201,6 +214,7 @@ static void impcert_destroy(struct impcert *impcert)
     if (impcert->client)
         rd_kafka_destroy(impcert->client);
     flight_cleanup(&impcert->flight);
+    pthread_mutex_destroy(&impcert->fault_lock);
     free(impcert);
 }
 
@@ -249,6 +263,7 @@ struct impcert *impcert_open(const struct impcert_options *given, struct impcert
         return NULL;
     }
     flight_init(&impcert->flight);
+    pthread_mutex_init(&impcert->fault_lock, NULL);
     impcert->log = options.log;
     impcert->log_context = options.log_context;
     if (!impcert_open_producer(impcert, conf, topic, error)) {
@@ -399,6 +414,25 @@ static rd_kafka_resp_err_t impcert_topic_state(const struct rd_kafka_metadata *m
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+/* What went wrong with a connection says more than that no answer came. */
+static enum impcert_status impcert_no_answer(
+    struct impcert *impcert, rd_kafka_resp_err_t state, struct impcert_error *error)
+{
+    pthread_mutex_lock(&impcert->fault_lock);
+    impcert_error_set(error, IMPCERT_UNAVAILABLE, "no broker answers: %s",
+        impcert->fault[0] ? impcert->fault : rd_kafka_err2str(state));
+    pthread_mutex_unlock(&impcert->fault_lock);
+    return IMPCERT_UNAVAILABLE;
+}
+
+/* A fault of before is none of the next outage's. */
+static void impcert_forget_fault(struct impcert *impcert)
+{
+    pthread_mutex_lock(&impcert->fault_lock);
+    impcert->fault[0] = '\0';
+    pthread_mutex_unlock(&impcert->fault_lock);
+}
+
 enum impcert_status impcert_check(struct impcert *impcert, int wait_ms, struct impcert_error *error)
 {
     char text[256];
@@ -408,8 +442,8 @@ enum impcert_status impcert_check(struct impcert *impcert, int wait_ms, struct i
     rd_kafka_resp_err_t state =
         rd_kafka_metadata(impcert->client, 0, impcert->topic, &metadata, wait_ms < 0 ? 60000 : wait_ms);
     if (state)
-        return impcert_error_set(
-            error, IMPCERT_UNAVAILABLE, "no broker answers: %s", rd_kafka_err2str(state));
+        return impcert_no_answer(impcert, state, error);
+    impcert_forget_fault(impcert);
     state = impcert_topic_state(metadata);
     rd_kafka_metadata_destroy(metadata);
     if (!state)

@@ -4,7 +4,7 @@
 
 #include "common/interrupt.h"
 #include "common/kafka.h"
-#include "common/utf8.h"
+#include "common/kafka_trouble.h"
 #include "producer/producer_conf.h"
 
 #include <inttypes.h>
@@ -155,11 +155,9 @@ static void on_error(rd_kafka_t *client, int code, const char *reason, void *opa
         sender->gave_up = true;
         return;
     }
-    const char *varying = strstr(reason, " (after "); /* how long it took, how often it came */
-    size_t length = varying ? (size_t)(varying - reason) : strlen(reason);
-    if (!is_news(sender, reason, length))
+    kafka_trouble(reason, text, sizeof text);
+    if (!is_news(sender, text, strlen(text)))
         return;
-    utf8_escape(reason, length, text, sizeof text);
     report_message(sender->report, "Kafka: %s", text);
 }
 

@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/kafka.h"
+#include "common/kafka_trouble.h"
 #include "common/letter.h"
 #include "common/log.h"
 #include "worker/assignment.h"
@@ -61,10 +62,10 @@ struct intake {
     int64_t revoke_by_ns;
 
     bool subscribed;
-    bool joined;          /* has had an assignment, even an empty one */
-    bool topic_fault;     /* fault is about the topic, and ends with the next assignment */
-    char fault[256];      /* what Kafka last complained of */
-    struct error failure; /* set: can't go on */
+    bool joined;                    /* has had an assignment, even an empty one */
+    bool topic_fault;               /* fault is about the topic, and ends with the next assignment */
+    char fault[KAFKA_TROUBLE_SIZE]; /* what Kafka last complained of */
+    struct error failure;           /* set: can't go on */
 };
 
 /* ---- pausing ---- */
@@ -382,12 +383,9 @@ static void intake_on_error(rd_kafka_t *consumer, int code, const char *reason, 
         error_set(&intake->failure, "Kafka: %s", text);
         return;
     }
-    /* What went wrong with a broker is worth more than the sum "1/1 brokers are down" that follows it. How
-     * long it took and how often it came varies, and would make each report news. */
-    const char *varying = strstr(reason, " (after ");
+    /* What went wrong with a broker is worth more than the sum "1/1 brokers are down" that follows it. */
     if (!intake->topic_fault && code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
-        snprintf(intake->fault, sizeof intake->fault, "%.*s",
-            (int)(varying ? varying - reason : (ptrdiff_t)strlen(reason)), reason);
+        kafka_trouble(reason, intake->fault, sizeof intake->fault);
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || !intake->joined)
         health_fail(intake->health, "%s", intake->fault[0] ? intake->fault : reason);
     else

@@ -8,6 +8,7 @@
 #include "worker/batch.h"
 #include "worker/cipher.h"
 #include "worker/indexes.h"
+#include "worker/mongo_trouble.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -43,7 +44,7 @@ struct store {
 static void store_failed(struct store *store, struct backoff *backoff, int failures, const char *reason)
 {
     metrics_add(store->metrics, METRIC_STORE_FAILURES, 1);
-    health_fail(store->health, "%s", reason);
+    health_fail(store->health, "%s%s", mongo_trouble(reason), reason);
     chan_wait_closed(store->work, clock_ns() + backoff_delay(backoff, failures));
 }
 

@@ -7,6 +7,7 @@
 #include "common/chan.h"
 #include "common/clock.h"
 #include "common/kafka.h"
+#include "common/kafka_trouble.h"
 #include "common/log.h"
 #include "worker/topics_plan.h"
 
@@ -64,15 +65,12 @@ static bool topics_stopped(const struct topics *topics)
     return chan_wait_closed(topics->stop, 0);
 }
 
-/* How long it took and how often it came varies, and would make each report news. */
 static void topics_on_error(rd_kafka_t *client, int code, const char *reason, void *context)
 {
     (void)client;
     struct topics *topics = context;
-    const char *varying = strstr(reason, " (after ");
-    size_t length = varying ? (size_t)(varying - reason) : strlen(reason);
     if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || !topics->fault.text[0])
-        error_set(&topics->fault, "%.*s", (int)length, reason);
+        kafka_trouble(reason, topics->fault.text, sizeof topics->fault.text);
 }
 
 /* Whether asking again soon may help, without anybody doing anything. */
