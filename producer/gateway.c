@@ -10,6 +10,7 @@
 #include "common/settings.h"
 #include "common/stop.h"
 #include "producer/gateway_api.h"
+#include "producer/gateway_certificate.h"
 #include "producer/gateway_program.h"
 #include "producer/gateway_server.h"
 #include "producer/gateway_watch.h"
@@ -112,6 +113,7 @@ static bool gateway_listen(struct gateway *gateway, struct error *error)
         return false;
     log_info("started", LOG_TEXT("version", IMPCERT_VERSION),
         LOG_TEXT("address", server_address(gateway->server)),
+        LOG_TEXT("scheme", certificates_wanted(gateway->settings) ? "https" : "http"),
         LOG_TEXT("topic", settings_text(gateway->settings, SETTING_TOPIC)));
     notify_ready(&gateway->notify);
     return true;
@@ -236,6 +238,7 @@ static void gateway_check(const struct settings *settings, struct faults *faults
     char host[256];
     uint16_t port;
     producer_conf_check(settings, faults);
+    certificates_check(settings, faults);
     if (!settings_address(settings, SETTING_GATEWAY_LISTEN, host, &port))
         faults_add(faults, "IMPCERT_HTTP_LISTEN", "off, expected host:port: the gateway is there to listen");
 }

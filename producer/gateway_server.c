@@ -5,7 +5,10 @@
 #include "common/chan.h"
 #include "common/clock.h"
 #include "common/listener.h"
+#include "producer/gateway_certificate.h"
 
+#include <errno.h>
+#include <gnutls/abstract.h>
 #include <microhttpd.h>
 #include <poll.h>
 #include <stdatomic.h>
@@ -13,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/epoll.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -23,8 +27,11 @@ enum {
     CONNECTION_MEMORY = 16 * 1024,
     /* So much of a body that is not wanted is still read: the client gets to read the answer, and the
      * connection goes on. */
-    DISCARD_MOST = 1024 * 1024
+    DISCARD_MOST = 1024 * 1024,
+    EVENTS_MOST = 64
 };
+
+#define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
 /* A connection. On the list of what it is doing, the longest first; times are checked at the head. */
 struct peer {
@@ -32,6 +39,13 @@ struct peer {
     struct peer_list *list; /* NULL: its event is on its way, or it was cut */
     int64_t since_ns;
     int fd; /* the connection's */
+
+    /* TLS, NULL without */
+    struct certificate *certificate;
+    struct MHD_Connection *connection;
+    TAILQ_ENTRY(peer) awake_link;
+    bool awake;   /* on the list of those whose handshake goes on in this turn */
+    bool watched; /* is in the set of handshakes_fd */
 };
 TAILQ_HEAD(peer_list, peer);
 
@@ -55,8 +69,12 @@ struct server {
     const struct api *api;
     struct MHD_Daemon *daemon;
     int epoll_fd, listen_fd; /* the daemon's */
+    int handshakes_fd;       /* with TLS: an epoll of handshakes that wait for the client, and of epoll_fd */
+    struct certificates *certificates; /* NULL: no TLS */
     int wake_fd;
     int64_t request_timeout_ns, idle_timeout_ns;
+    struct peer_list shaking; /* TLS is not agreed on yet */
+    struct peer_list awake;   /* of these: those that are not suspended, by awake_link */
     struct peer_list idle;    /* no request yet, or none after the last */
     struct peer_list reading; /* a request has begun */
     size_t connections, connections_most, in_flight;
@@ -101,16 +119,54 @@ static struct peer *peer_of(struct MHD_Connection *connection)
     return info ? info->socket_context : NULL;
 }
 
-/* Without memory for it a connection goes unwatched; libmicrohttpd's own limit of idleness still holds. */
+static void peer_wake(struct server *server, struct peer *peer)
+{
+    peer->awake = true;
+    TAILQ_INSERT_TAIL(&server->awake, peer, awake_link);
+}
+
+static void peer_settle(struct server *server, struct peer *peer)
+{
+    if (peer->awake)
+        TAILQ_REMOVE(&server->awake, peer, awake_link);
+    peer->awake = false;
+}
+
+static gnutls_session_t peer_session(const struct peer *peer)
+{
+    return MHD_get_connection_info(peer->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION)->tls_session;
+}
+
+/* libmicrohttpd has given the session its own credentials, which are empty. */
+static void peer_begin_tls(struct server *server, struct peer *peer, struct MHD_Connection *connection)
+{
+    peer->connection = connection;
+    peer->certificate = certificates_take(server->certificates);
+    gnutls_credentials_set(
+        peer_session(peer), GNUTLS_CRD_CERTIFICATE, certificate_credentials(peer->certificate));
+    peer_wake(server, peer);
+}
+
+static void server_on_closed(struct server *server, struct peer *peer)
+{
+    server->connections--;
+    peer_move(peer, NULL);
+    if (peer && peer->certificate) {
+        peer_settle(server, peer);
+        certificate_drop(peer->certificate);
+    }
+    free(peer);
+}
+
+/* Without memory for it a connection goes unwatched; libmicrohttpd's own limit of idleness still holds. With
+ * TLS it has no certificate then, and ends. */
 static void server_on_connection(
     void *context, struct MHD_Connection *connection, void **slot, enum MHD_ConnectionNotificationCode code)
 {
     struct server *server = context;
     struct peer *peer = *slot;
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        server->connections--;
-        peer_move(peer, NULL);
-        free(peer);
+        server_on_closed(server, peer);
         return;
     }
     server->connections++;
@@ -118,7 +174,9 @@ static void server_on_connection(
     if (!peer)
         return;
     peer->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    peer_move(peer, &server->idle);
+    peer_move(peer, server->certificates ? &server->shaking : &server->idle);
+    if (server->certificates)
+        peer_begin_tls(server, peer, connection);
 }
 
 /* The first line of a request has come. The value becomes the request's slot. */
@@ -339,6 +397,72 @@ static void server_on_completed(
     free(exchange);
 }
 
+/* ---- handshakes ----
+ *
+ * libmicrohttpd (0.9.75 to 1.0.1) takes a connection whose handshake waits for the client for one that can be
+ * read, and asks for the next turn at once: a client that says nothing would keep a core busy. So a
+ * connection is suspended between the steps of its handshake, and watched here. MHD_suspend_connection is
+ * meant for handlers, since it must not run beside the daemon's turn: between two turns of the same thread it
+ * does not. */
+
+static void peer_resume(struct server *server, struct peer *peer)
+{
+    peer_wake(server, peer);
+    MHD_resume_connection(peer->connection);
+}
+
+static bool peer_watch(const struct server *server, struct peer *peer)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = peer};
+    int operation = peer->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    return peer->watched = epoll_ctl(server->handshakes_fd, operation, peer->fd, &event) == 0;
+}
+
+/* GnuTLS describes no session before all is agreed on. */
+static bool peer_has_shaken(const struct peer *peer)
+{
+    char *description = gnutls_session_get_desc(peer_session(peer));
+    bool has = description;
+    gnutls_free(description);
+    return has;
+}
+
+static void server_resume_handshakes(struct server *server)
+{
+    struct epoll_event events[EVENTS_MOST];
+    int count = epoll_wait(server->handshakes_fd, events, EVENTS_MOST, 0);
+    for (int i = 0; i < count; i++)
+        if (events[i].data.ptr)
+            peer_resume(server, events[i].data.ptr);
+}
+
+/* After the daemon's turn: what that has closed is gone. */
+static void server_suspend_handshakes(struct server *server)
+{
+    struct peer *peer;
+    while ((peer = TAILQ_FIRST(&server->awake))) {
+        peer_settle(server, peer);
+        if (peer->list != &server->shaking)
+            continue;
+        if (peer_has_shaken(peer))
+            peer_move(peer, &server->idle);
+        else if (peer_watch(server, peer))
+            MHD_suspend_connection(peer->connection);
+        else
+            peer_cut(peer);
+    }
+}
+
+static void server_cut_handshakes_since(struct server *server, int64_t until_ns)
+{
+    struct peer *peer;
+    while ((peer = TAILQ_FIRST(&server->shaking)) && peer->since_ns <= until_ns) {
+        peer_cut(peer);
+        MHD_resume_connection(peer->connection);
+        gateway_metrics_too_slow(server->api->metrics);
+    }
+}
+
 /* ---- turns ---- */
 
 static void server_take_ended(struct server *server)
@@ -380,17 +504,26 @@ static void server_cut_idle_since(struct server *server, int64_t until_ns)
 void server_turn(struct server *server)
 {
     server_take_ended(server);
+    if (server->certificates) {
+        certificates_turn(server->certificates, clock_ns());
+        server_resume_handshakes(server);
+    }
     MHD_run(server->daemon);
+    server_suspend_handshakes(server);
     int64_t now = clock_ns();
+    server_cut_handshakes_since(server, now - server->request_timeout_ns);
     server_cut_slow(server, now - server->request_timeout_ns);
     server_cut_idle_since(server, now - server->idle_timeout_ns);
 }
 
 static int64_t server_due_ns(const struct server *server)
 {
-    const struct peer *reading = TAILQ_FIRST(&server->reading), *idle = TAILQ_FIRST(&server->idle);
-    return clock_earlier(reading ? reading->since_ns + server->request_timeout_ns : CLOCK_NEVER,
-        idle ? idle->since_ns + server->idle_timeout_ns : CLOCK_NEVER);
+    const struct peer *reading = TAILQ_FIRST(&server->reading), *idle = TAILQ_FIRST(&server->idle),
+                      *shaking = TAILQ_FIRST(&server->shaking);
+    int64_t slow = clock_earlier(reading ? reading->since_ns : CLOCK_NEVER - server->request_timeout_ns,
+        shaking ? shaking->since_ns : CLOCK_NEVER - server->request_timeout_ns);
+    return clock_earlier(
+        slow + server->request_timeout_ns, idle ? idle->since_ns + server->idle_timeout_ns : CLOCK_NEVER);
 }
 
 int server_wait_ms(const struct server *server)
@@ -404,24 +537,59 @@ int server_wait_ms(const struct server *server)
 
 /* ---- opening and closing ---- */
 
+/* libmicrohttpd wants to be given a certificate; each connection gets its own (peer_begin_tls). */
+static int server_no_certificate(gnutls_session_t session, const gnutls_datum_t *authorities,
+    int authority_count, const gnutls_pk_algorithm_t *algorithms, int algorithm_count,
+    gnutls_pcert_st **chain, unsigned *chain_length, gnutls_privkey_t *key)
+{
+    (void)session, (void)authorities, (void)authority_count, (void)algorithms, (void)algorithm_count;
+    (void)chain, (void)chain_length, (void)key;
+    return -1;
+}
+
+static bool server_open_tls(struct server *server, struct error *error)
+{
+    if (!certificates_wanted(server->settings))
+        return true;
+    server->certificates = certificates_open(server->settings, error);
+    if (!server->certificates)
+        return false;
+    server->handshakes_fd = epoll_create1(EPOLL_CLOEXEC);
+    return server->handshakes_fd >= 0 || error_set(error, "no file descriptor: %s", strerror(errno));
+}
+
+static bool server_join_epolls(struct server *server, struct error *error)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+    if (!server->certificates ||
+        epoll_ctl(server->handshakes_fd, EPOLL_CTL_ADD, server->epoll_fd, &event) == 0)
+        return true;
+    return error_set(error, "epoll: %s", strerror(errno));
+}
+
 static bool server_start(struct server *server, int fd, struct error *error)
 {
     unsigned idle_s = (unsigned)(server->idle_timeout_ns / CLOCK_S) + 1;
-    server->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-        server_on_request, server, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)server->connections_most, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+    unsigned flags =
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (server->certificates ? (unsigned)MHD_USE_TLS : 0);
+    /* Those of HTTPS are passed over without MHD_USE_TLS. */
+    server->daemon = MHD_start_daemon(flags, 0, NULL, NULL, server_on_request, server,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)server->connections_most,
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT,
         (unsigned)settings_number(server->settings, SETTING_CLIENT_CONNECTIONS),
         MHD_OPTION_CONNECTION_TIMEOUT, idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
         MHD_OPTION_NOTIFY_CONNECTION, server_on_connection, server, MHD_OPTION_NOTIFY_COMPLETED,
         server_on_completed, server, MHD_OPTION_URI_LOG_CALLBACK, server_on_request_line, server,
+        MHD_OPTION_HTTPS_PRIORITIES, TLS_PRIORITIES, MHD_OPTION_HTTPS_CERT_CALLBACK, server_no_certificate,
         MHD_OPTION_END);
     if (!server->daemon) {
         close(fd);
-        return error_set(error, "listening on %s: libmicrohttpd did not start", server->address);
+        return error_set(error, "listening on %s: libmicrohttpd did not start%s", server->address,
+            MHD_is_feature_supported(MHD_FEATURE_TLS) ? "" : ", it is built without TLS");
     }
     server->listen_fd = fd;
     server->epoll_fd = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
-    return true;
+    return server_join_epolls(server, error);
 }
 
 struct server *server_open(const struct settings *settings, const struct api *api, size_t connections_most,
@@ -435,6 +603,9 @@ struct server *server_open(const struct settings *settings, const struct api *ap
         error_set(error, "out of memory");
         return NULL;
     }
+    server->handshakes_fd = -1;
+    TAILQ_INIT(&server->shaking);
+    TAILQ_INIT(&server->awake);
     TAILQ_INIT(&server->idle);
     TAILQ_INIT(&server->reading);
     server->settings = settings;
@@ -444,7 +615,7 @@ struct server *server_open(const struct settings *settings, const struct api *ap
     server->request_timeout_ns = settings_ms(settings, SETTING_REQUEST_TIMEOUT) * CLOCK_MS;
     server->idle_timeout_ns = settings_ms(settings, SETTING_IDLE_TIMEOUT) * CLOCK_MS;
     settings_address(settings, SETTING_GATEWAY_LISTEN, host, &port);
-    int fd = listener_open(host, port, BACKLOG, server->address, error);
+    int fd = server_open_tls(server, error) ? listener_open(host, port, BACKLOG, server->address, error) : -1;
     if (fd >= 0 && server_start(server, fd, error))
         return server;
     server_close(server);
@@ -455,8 +626,14 @@ void server_close(struct server *server)
 {
     if (!server)
         return;
+    struct peer *peer;
+    TAILQ_FOREACH (peer, &server->shaking, link)
+        MHD_resume_connection(peer->connection);
     if (server->daemon)
         MHD_stop_daemon(server->daemon);
+    certificates_close(server->certificates);
+    if (server->handshakes_fd >= 0)
+        close(server->handshakes_fd);
     chan_free(server->ended);
     free(server);
 }
@@ -468,7 +645,7 @@ const char *server_address(const struct server *server)
 
 int server_fd(const struct server *server)
 {
-    return server->epoll_fd;
+    return server->certificates ? server->handshakes_fd : server->epoll_fd;
 }
 
 /* To their clients the connections that wait to be accepted are open, and a request may have been sent. */
@@ -494,6 +671,7 @@ void server_drain(struct server *server)
 
 void server_cut_idle(struct server *server, int64_t idle_ns)
 {
+    server_cut_handshakes_since(server, clock_ns() - idle_ns);
     server_cut_idle_since(server, clock_ns() - idle_ns);
 }
 

@@ -19,8 +19,9 @@ class Gateway(Service):
     def __init__(self, settings, wrapper=()):
         super().__init__("impcert-gateway", settings, wrapper)
 
-    def connect(self, deadline=20):
-        return Connection(self.address, deadline)
+    def connect(self, deadline=20, tls=None):
+        """tls: another SSLContext than that of the gateway's `tls`, or False for none."""
+        return Connection(self.address, deadline, self.tls if tls is None else tls)
 
     def ask(self, method, path, body=b"", headers=()):
         """The answer to one request on a connection of its own."""
@@ -53,10 +54,17 @@ class Answer:
 class Connection:
     """One TCP connection. An answer that does not come in time is a TimeoutError."""
 
-    def __init__(self, address, deadline=20):
+    def __init__(self, address, deadline=20, tls=None):
         host, _, port = address.rpartition(":")
         self._socket = socket.create_connection((host, int(port)), deadline)
         self._read = b""
+        if tls:
+            self._socket = tls.wrap_socket(self._socket, server_hostname=host)
+
+    @property
+    def tls(self):
+        """The SSLSocket of one with TLS."""
+        return self._socket
 
     def __enter__(self):
         return self
@@ -128,7 +136,7 @@ class Load:
     """Threads that post events of their own, one after another, each on a connection that it keeps."""
 
     def __init__(self, gateway, threads=8):
-        self._address = gateway.address
+        self._gateway = gateway
         self._stop = threading.Event()
         self.queued = set()  # imp_uids answered with 202
         self.refused = []  # all other answers
@@ -161,7 +169,7 @@ class Load:
         number = 0
         while not self._stop.is_set():
             try:
-                connection = Connection(self._address, 60)
+                connection = self._gateway.connect(60)
             except OSError:
                 return
             self.connections += 1

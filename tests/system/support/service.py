@@ -14,6 +14,7 @@ SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*(?:\{.*\})?) (\S+)")
 
 class Service(Program):
     listening = None  # the message of the log line that tells the address
+    tls = None  # an SSLContext where it speaks TLS
 
     def __init__(self, name, settings, wrapper=()):
         super().__init__(name, settings=settings, wrapper=wrapper)
@@ -42,7 +43,8 @@ class Service(Program):
 
     def get(self, path):
         """(status, text) of a page."""
-        return fetch(f"http://{self.address}{path}")
+        scheme = "https" if self.tls else "http"
+        return fetch(f"{scheme}://{self.address}{path}", context=self.tls)
 
     def ready(self):
         return self.get("/readyz")[0] == 200
