@@ -211,15 +211,21 @@ class Kafka(Clients, Server):
     def _properties(self):
         return self.directory / "kafka.properties"
 
+    def properties(self):
+        broker, controller = self.ports[:2]
+        return PROPERTIES.format(broker=broker, controller=controller, data=self._data)
+
+    def format_options(self):
+        """More options of `kafka-storage format`, which makes the storage."""
+        return ()
+
     def command(self):
         return [*self._java(), "kafka.Kafka", str(self._properties)]
 
     def prepare(self):
         if not shutil.which("java"):
             raise StackError("java is needed to run Kafka: deploy/local/install")
-        broker, controller = self.ports
-        text = PROPERTIES.format(broker=broker, controller=controller, data=self._data)
-        self._properties.write_text(text)
+        self._properties.write_text(self.properties())
         if not (self._data / "meta.properties").exists():
             self._format()
 
@@ -237,6 +243,7 @@ class Kafka(Clients, Server):
 
     def _format(self):
         tool = ["kafka.tools.StorageTool", "format", "-c", str(self._properties), "-t", _new_cluster_id()]
+        tool += self.format_options()
         result = subprocess.run(
             [*self._java(), *tool], stdin=subprocess.DEVNULL, capture_output=True, cwd=self.directory
         )

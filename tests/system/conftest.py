@@ -1,8 +1,11 @@
 """Fixtures of the worker's tests."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from support.flow import Flow
+from support.secure import SecureKafka, SecureMongoDB, make_certificates, started
 
 
 @pytest.fixture
@@ -43,3 +46,37 @@ def report(request):
             request.node.user_properties.append(("report", text))
 
     return show
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """Of an authority, of another one, and bad ones."""
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def secure_kafka(certificates, tmp_path_factory):
+    """A broker of its own; only the tests of TLS start it."""
+    with started(lambda directory: SecureKafka(directory, certificates), tmp_path_factory.mktemp("kafka") / "1") as kafka:
+        yield kafka
+
+
+@pytest.fixture(scope="session")
+def secure_mongodb(certificates, tmp_path_factory):
+    """A MongoDB that every client needs a certificate for."""
+    with started(lambda directory: SecureMongoDB(directory, certificates), tmp_path_factory.mktemp("mongodb") / "1") as mongodb:
+        yield mongodb
+
+
+@pytest.fixture(scope="session")
+def open_mongodb(certificates, tmp_path_factory):
+    """One that lets clients in by their passwords alone."""
+    make = lambda directory: SecureMongoDB(directory, certificates, open_to_all=True)  # noqa: E731
+    with started(make, tmp_path_factory.mktemp("mongodb") / "1") as mongodb:
+        yield mongodb
+
+
+@pytest.fixture
+def stack_of(stack):
+    """stack_of(kafka=...) is the stack with another server."""
+    return lambda **servers: SimpleNamespace(**{"kafka": stack.kafka, "mongodb": stack.mongodb} | servers)

@@ -74,6 +74,10 @@ class Flow:
             collection = client[self._names.database][self._names.collection]
             wait_for(lambda: collection.estimated_document_count() >= count, deadline, f"{count} documents")
 
+    def stored(self):
+        """{imp_uid: document}"""
+        return self._names.documents()
+
     def letters(self):
         return [Letter(record) for record in self._names.dead_letters()]
 

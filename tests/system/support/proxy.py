@@ -34,10 +34,11 @@ http {{
         keepalive_requests 1000000000;
     }}
     server {{
-        listen 127.0.0.1:{port} ssl {http2} backlog=16384;
+        listen 127.0.0.1:{port} {tls} backlog=16384;
         ssl_certificate {certificate};
         ssl_certificate_key {key};
-        ssl_protocols TLSv1.2 TLSv1.3;
+        ssl_protocols {versions};
+        ssl_ciphers {ciphers};
         location / {{
             proxy_pass http://simulator;
             proxy_http_version 1.1;
@@ -53,19 +54,28 @@ Request = namedtuple("Request", "connection protocol status path")
 class Proxy:
     """`url` speaks TLS with a certificate of `ca`, and goes to the simulator at the given URL."""
 
-    def __init__(self, directory, simulator, environment, http2=True, keepalive_requests=10**9, log=False):
-        """log: requests() tells of each request. keepalive_requests: so many on a connection, which ends then."""
+    def __init__(self, directory, simulator, environment, http2=True, keepalive_requests=10**9, log=False, **server):
+        """log: requests() tells of each request. keepalive_requests: so many on a connection, which ends then. server:
+        as of serve()."""
         self._directory, self._simulator, self._environment = directory, simulator, environment
         self._http2, self._keepalive_requests = http2, keepalive_requests
         self._log = directory / "nginx-requests.log" if log else None
-        self._process = None
+        self._process, self._server = None, server
 
     def __enter__(self):
-        authority = Authority(self._directory)
-        certificate, key = authority.certificate("server")
-        self.ca = authority.file
+        if "certificate" not in self._server:
+            authority = Authority(self._directory)
+            self._server["certificate"] = authority.certificate("server")
+            self.ca = authority.file
         [self._port] = ports.claim(self._directory, 1)
         self.url = f"https://127.0.0.1:{self._port}"
+        self.serve(**self._server)
+        return self
+
+    def serve(self, certificate, tls=True, versions="TLSv1.2 TLSv1.3"):
+        """From now on with this (certificate, key); without TLS; or with old versions of it."""
+        if self._process:
+            self.stop()
         (self._directory / "nginx.conf").write_text(
             CONFIGURATION.format(
                 directory=self._directory,
@@ -73,13 +83,15 @@ class Proxy:
                 keepalive_requests=self._keepalive_requests,
                 simulator=self._simulator.removeprefix("http://"),
                 port=self._port,
-                http2="http2" if self._http2 else "",
-                certificate=certificate,
-                key=key,
+                tls=("ssl http2" if self._http2 else "ssl") if tls else "",
+                versions=versions,
+                # OpenSSL's own level leaves the old ones out, whatever ssl_protocols says.
+                ciphers="HIGH" if "1.3" in versions else "ALL:@SECLEVEL=0",
+                certificate=certificate[0],
+                key=certificate[1],
             )
         )
         self.start()
-        return self
 
     def __exit__(self, *_):
         self.stop()
