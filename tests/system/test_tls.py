@@ -45,7 +45,11 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+# Met under load below.
+LONG = ("expired",)
+
+
+@pytest.mark.parametrize("fault", [pytest.param(f, marks=pytest.mark.long if f in LONG else ()) for f in FAULTS])
 def test_a_fault_is_named_costs_nothing_and_gets_no_secret(fault, flow, simulator, worker, certificates, keeper, tmp_path):
     bad, words = FAULTS[fault]
     good = {"certificate": certificates.server}
