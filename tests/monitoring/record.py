@@ -132,7 +132,7 @@ class Scene:
         self._workers[0] = self._worker(address)
 
     def _worker(self, address):
-        own = {"IAMPORT_URL": self.simulator.url, "IMPCERT_RETRY_DELAYS": "20s,1m", "IMPCERT_WORKERS": "1"}
+        own = {"IAMPORT_URL": self.simulator.url, "IMPCERT_ALLOW_HTTP": "true", "IMPCERT_RETRY_DELAYS": "20s,1m", "IMPCERT_WORKERS": "1"}
         return Worker(self._settings(address, self._names.settings() | KEY_PAIR | own)).wait_until_ready()
 
     def _settings(self, address, settings):
