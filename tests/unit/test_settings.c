@@ -435,6 +435,23 @@ static void settings_name_the_files_that_are_read_once(void **state)
     settings_free(outcome.settings);
 }
 
+static void settings_name_no_file_that_a_gateway_reads_again(void **state)
+{
+    (void)state;
+    struct outcome outcome;
+    char list[1024] = "";
+    clearenv();
+    setenv("IMPCERT_KAFKA_BROKERS", "kafka-1:9092", 1);
+    setenv("IMPCERT_TLS_CERT_FILE", write_file("cert", "a certificate"), 1);
+    setenv("IMPCERT_TLS_KEY_FILE", write_file("cert-key", "its key"), 1);
+    setenv("IMPCERT_BEARER_TOKENS_FILE", write_file("tokens", "token-of-the-shop-1"), 1);
+    start(&outcome, &gateway, NULL);
+    assert_non_null(outcome.settings);
+    assert_true(settings_each_file(outcome.settings, list_file, list));
+    assert_string_equal(list, "");
+    settings_free(outcome.settings);
+}
+
 static void settings_take_values_from_files_and_read_them_again(void **state)
 {
     (void)state;
@@ -983,6 +1000,7 @@ int main(void)
         SETTINGS_TEST(settings_take_values_from_the_environment),
         SETTINGS_TEST(settings_take_secrets_out_of_the_environment),
         SETTINGS_TEST(settings_name_the_files_that_are_read_once),
+        SETTINGS_TEST(settings_name_no_file_that_a_gateway_reads_again),
         SETTINGS_TEST(settings_take_values_from_files_and_read_them_again),
         SETTINGS_TEST(settings_say_every_fault_in_one_message),
         SETTINGS_TEST(settings_set_to_nothing_are_a_value_only_where_that_means_none),
