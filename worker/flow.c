@@ -43,6 +43,7 @@ struct flow {
     size_t capacity;         /* jobs in flight at the most */
     size_t in_flight;
     size_t record_bytes;   /* of the jobs in flight */
+    uint64_t probes_fed;   /* failed probes after which records have come in */
     int64_t report_due_ns; /* when partitions are reported again */
     bool draining;
     bool finishing;
@@ -297,12 +298,14 @@ static size_t flow_counted(const struct flow *flow)
     return flow->in_flight - (storing < most ? storing : most);
 }
 
-/* In an outage, only jobs to probe with: enough to end a pause of the partitions, and none while there is
- * one. */
+/* In an outage, only jobs to probe with: enough to end a pause of the partitions. While there is one that has
+ * never failed, none but after each probe that failed: those that are there may all be at fault themselves.
+ */
 static size_t flow_probe_room(const struct flow *flow)
 {
     size_t enough = flow->capacity / 4 + 1, left = flow->capacity - flow_counted(flow);
-    if (verify_has_fresh(flow->verify))
+    bool fed = flow->probes_fed == verify_failed_probes(flow->verify);
+    if (verify_has_fresh(flow->verify) && (fed || left < flow->capacity / 2))
         return 0;
     return enough < left ? enough : left;
 }
@@ -324,6 +327,8 @@ static void flow_consume(struct flow *flow, int64_t now_ns)
         struct intake *intake = flow->intakes[(flow->next_intake + i) % flow->intake_count];
         size_t used = intake_turn(intake, room, &flow->arrived, now_ns);
         room -= used < room ? used : room;
+        if (used)
+            flow->probes_fed = verify_failed_probes(flow->verify);
         partitions += intake_partitions(intake);
     }
     flow->next_intake++;

@@ -22,8 +22,9 @@ struct verify {
     struct health_part *health;
     struct metrics *metrics;
     struct breaker breaker;
-    bool fresh;                  /* while suspended: some job on ready has never failed */
-    bool unspent;                /* the same, that has spent no try */
+    bool fresh;   /* while suspended: some job on ready has never failed */
+    bool unspent; /* the same, that has spent no try */
+    uint64_t failed_probes;
     bool told;                   /* the circuit is told to be open */
     bool more;                   /* there were more to start in the last turn */
     int64_t granted_ns;          /* the limiter is to be asked again then; 0: it last granted a call */
@@ -91,6 +92,7 @@ static void verify_tell_breaker(struct verify *verify, struct job *job, int64_t 
 {
     bool failed = job->verdict.outcome == OUTCOME_RETRY && job->verdict.reason == REASON_UNAVAILABLE;
     bool suspended = verify_suspended(verify);
+    verify->failed_probes += failed && job->probe;
     enum breaker_change change = failed ? breaker_failed(&verify->breaker, verify_call(job), now_ns)
                                         : breaker_succeeded(&verify->breaker, now_ns);
     if (failed && suspended && !job->probe)
@@ -230,6 +232,11 @@ bool verify_opens_before(const struct verify *verify, int64_t until_ns)
 bool verify_has_fresh(const struct verify *verify)
 {
     return verify->fresh;
+}
+
+uint64_t verify_failed_probes(const struct verify *verify)
+{
+    return verify->failed_probes;
 }
 
 bool verify_suspended(const struct verify *verify)

@@ -40,6 +40,8 @@ bool verify_opens_before(const struct verify *verify, int64_t until_ns);
 bool verify_suspended(const struct verify *verify);
 /* Whether, then, a job that has never failed was on ready at the last verify_start, to probe with. */
 bool verify_has_fresh(const struct verify *verify);
+/* How many probes have failed so far. */
+uint64_t verify_failed_probes(const struct verify *verify);
 /* There is no job. Where a probe is due nobody knows whether the outage goes on, so it is no longer told; the
  * next job is the probe. */
 void verify_idle(struct verify *verify, int64_t now_ns);

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 from . import marks, ports
 from .errors import StackError
@@ -93,9 +94,14 @@ class Server:
     def pause(self):
         """Freezes the process: connections stay open and nothing answers."""
         self._signal(signal.SIGSTOP)
+        wait_for(self._is_frozen, 10, f"every thread of {self.name} to stand still", interval=0.01)
 
     def resume(self):
         self._signal(signal.SIGCONT)
+
+    def _is_frozen(self):
+        tasks = Path(f"/proc/{self.pid()}/task").iterdir()
+        return all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks)
 
     def log_tail(self, lines=15):
         return "\n".join(self._new_log().splitlines()[-lines:])

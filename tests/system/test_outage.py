@@ -70,7 +70,7 @@ def wait_for_open_circuits(worker, count=WORKERS):
 
 
 def calls_answered(worker):
-    return worker.metrics()["impcert_http_seconds_count"]
+    return worker.metric("impcert_http_seconds_count")
 
 
 def wait_out(seconds, worker):
@@ -240,6 +240,17 @@ def test_one_event_that_fails_again_and_again_opens_no_circuit(flow, simulator, 
     [letter] = flow.letters()
     assert letter.attempts == 23
     assert one.metric("impcert_circuit_openings_total") == 0
+
+
+def test_stubborn_events_that_were_never_tried_do_not_keep_good_ones_on_kafka(flow, simulator, worker):
+    """They have come in to probe with, and are no better than those that opened the circuit."""
+    flow.publish(imp_uids(20, "error"))
+    one = worker(simulator, IMPCERT_WORKERS=1, IMPCERT_IN_FLIGHT=64)
+    wait_for(lambda: one.metric("impcert_circuit_openings_total") >= 1, 30, "an open circuit")
+    flow.publish(imp_uids(10, "error_more"))
+    wait_for(lambda: one.metric("impcert_jobs_in_flight") == 30, 30, "10 more in flight")
+    flow.publish(imp_uids(100))
+    flow.wait_for_documents(100, deadline=30)
 
 
 def test_stubborn_events_in_flight_do_not_keep_good_ones_on_kafka(flow, simulator, worker):
