@@ -3,13 +3,14 @@
 
 #include "common/backoff.h"
 #include "common/clock.h"
+#include "worker/token_answer.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOKEN_SIZE = 512, SECRET_SIZE = 1024 };
+enum { SECRET_SIZE = 1024 };
 
 /* The service moves the end when asked in its last 60 s; 5 s of that allow for clocks read in whole seconds.
  */
@@ -94,21 +95,13 @@ static void token_accept(struct token *token, const char *value, int64_t life_s)
 
 static void token_read(struct token *token, const struct answer *answer)
 {
-    json_t *body = json_loadb(answer->body ? answer->body : "", answer->body_size, 0, NULL);
-    const json_t *response = json_object_get(body, "response");
-    const char *value = json_string_value(json_object_get(response, "access_token"));
-    json_int_t now = json_integer_value(json_object_get(response, "now"));
-    json_int_t end = json_integer_value(json_object_get(response, "expired_at"));
-    const json_t *code = json_object_get(body, "code");
-    if (!json_is_integer(code) || json_integer_value(code) != 0)
-        token_fail(token, "the answer has no code 0");
-    else if (!value || !value[0] || strlen(value) >= TOKEN_SIZE || value[strcspn(value, "\r\n")] != '\0')
-        token_fail(token, "the answer has no usable access_token");
-    else if (now <= 0 || end <= now || end - now > INT32_MAX)
-        token_fail(token, "expired_at is not after now");
+    struct token_answer read;
+    const char *why;
+    if (token_answer_read(answer->body, answer->body_size, &read, &why))
+        token_accept(token, read.value, read.life_s);
     else
-        token_accept(token, value, end - now);
-    json_decref(body);
+        token_fail(token, why);
+    explicit_bzero(&read, sizeof read);
 }
 
 static void token_answered(void *context, void *subject, const struct answer *answer)
