@@ -112,14 +112,14 @@ rd_kafka_headers_t *letter_discarded_headers(const char *why, int64_t now_ms)
     return NULL;
 }
 
-/* The value of a header as text; empty where there is none, or where it does not fit. */
+/* The value of a header as text; empty where there is none, where it does not fit, or holds a NUL. */
 static void letter_text(const rd_kafka_headers_t *headers, const char *name, char *out, size_t size)
 {
     const void *value;
     size_t length;
     out[0] = '\0';
     if (rd_kafka_header_get_last(headers, name, &value, &length) != RD_KAFKA_RESP_ERR_NO_ERROR || !value ||
-        length >= size)
+        length >= size || memchr(value, '\0', length))
         return;
     memcpy(out, value, length);
     out[length] = '\0';
@@ -136,10 +136,10 @@ static int64_t letter_time(const rd_kafka_headers_t *headers, const char *name)
 static int letter_number(const rd_kafka_headers_t *headers, const char *name)
 {
     enum { DIGITS_MOST = 6 };
-    char text[DIGITS_MOST + 1], *end;
+    char text[DIGITS_MOST + 1];
     letter_text(headers, name, text, sizeof text);
-    long number = strtol(text, &end, 10);
-    return *end == '\0' && number > 0 ? (int)number : 0;
+    bool as_written = text[0] != '0' && text[strspn(text, "0123456789")] == '\0';
+    return as_written ? (int)strtol(text, NULL, 10) : 0;
 }
 
 void letter_read(const rd_kafka_headers_t *headers, struct letter_history *history)

@@ -247,6 +247,11 @@ static void letter_reads_nothing_out_of_foreign_headers(void **state)
             {"impcert.not_before", long_text, sizeof long_text}, {"impcert.origin", NULL, 0}},
         {TEXT("impcert.attempts", ""), TEXT("impcert.first_failed_at", "1969-11-14T22:15:23.004Z"),
             TEXT("impcert.not_before", ""), TEXT("other", "")},
+        {TEXT("impcert.attempts", "+3"), TEXT("other", ""), TEXT("other", ""), TEXT("other", "")},
+        {TEXT("impcert.attempts", " 3"), TEXT("other", ""), TEXT("other", ""), TEXT("other", "")},
+        {TEXT("impcert.attempts", "03"), TEXT("other", ""), TEXT("other", ""), TEXT("other", "")},
+        {{"impcert.attempts", "3\0x", 3}, {"impcert.origin", "a\0b", 3}, TEXT("other", ""),
+            TEXT("other", "")},
     };
     for (size_t i = 0; i < COUNT(hostile); i++) {
         rd_kafka_headers_t *headers = headers_of(hostile[i], COUNT(hostile[i]));
@@ -281,7 +286,7 @@ static void letter_failure_is_what_was_written(void **state)
 static void letter_failure_of_foreign_headers_is_nothing(void **state)
 {
     (void)state;
-    const struct header hostile[] = {TEXT("impcert.reason", "sad"), TEXT("impcert.http_status", "-1"),
+    const struct header hostile[] = {{"impcert.reason", "refused\0x", 9}, TEXT("impcert.http_status", "-1"),
         TEXT("impcert.failed_at", "now"), TEXT("impcert.replay_count", "many"), {"impcert.error", NULL, 0}};
     rd_kafka_headers_t *headers = headers_of(hostile, COUNT(hostile));
     struct letter_failure failure;
