@@ -2,6 +2,7 @@
 #include "replay/story.h"
 
 #include "common/clock.h"
+#include "common/utf8.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -43,7 +44,19 @@ static bool story_copy_foreign(rd_kafka_headers_t *headers, const rd_kafka_heade
     return true;
 }
 
-/* The failure that the dead letter tells of. */
+/* Anything else would be no JSON to those who read the history. */
+static bool story_is_text(const char *value, size_t size)
+{
+    for (size_t at = 0; at < size;) {
+        struct utf8_char c = utf8_next(value + at, size - at);
+        if (!c.valid || !c.code)
+            return false;
+        at += c.length;
+    }
+    return true;
+}
+
+/* The failure that the dead letter tells of. NULL when out of memory. */
 static json_t *story_failure(const rd_kafka_headers_t *own)
 {
     static const char *const names[] = {
@@ -54,13 +67,19 @@ static json_t *story_failure(const rd_kafka_headers_t *own)
         const void *value;
         size_t size;
         snprintf(header, sizeof header, OWN_PREFIX "%s", names[i]);
-        if (rd_kafka_header_get_last(own, header, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR && value)
-            json_object_set_new(object, names[i], json_stringn(value, size));
+        if (rd_kafka_header_get_last(own, header, &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR || !value ||
+            !story_is_text(value, size))
+            continue;
+        if (json_object_set_new(object, names[i], json_stringn(value, size)) != 0) {
+            json_decref(object);
+            return NULL;
+        }
     }
     return object;
 }
 
-/* What was there, if it is as we write it, and this failure. */
+/* What was there, if it is as we write it, and this failure. NULL when out of memory: what is left out here
+ * is left out for good. */
 static json_t *story_history(const rd_kafka_headers_t *own)
 {
     const void *value;
@@ -72,16 +91,35 @@ static json_t *story_history(const rd_kafka_headers_t *own)
         json_decref(history);
         history = json_array();
     }
-    json_array_append_new(history, story_failure(own));
+    if (json_array_append_new(history, story_failure(own)) != 0) {
+        json_decref(history);
+        return NULL;
+    }
     while (json_array_size(history) > STORY_FAILURES_MOST)
         json_array_remove(history, 0);
     return history;
 }
 
+/* Not by json_dumps, which writes something else where its memory can't grow. The caller frees it; NULL when
+ * out of memory. */
+static char *story_json(const json_t *history)
+{
+    size_t size = history ? json_dumpb(history, NULL, 0, JSON_COMPACT) : 0;
+    char *text = size ? malloc(size + 1) : NULL;
+    if (!text)
+        return NULL;
+    if (json_dumpb(history, text, size, JSON_COMPACT) == size) {
+        text[size] = '\0';
+        return text;
+    }
+    free(text);
+    return NULL;
+}
+
 static bool story_add_history(rd_kafka_headers_t *headers, const rd_kafka_headers_t *own)
 {
     json_t *history = story_history(own);
-    char *text = json_dumps(history, JSON_COMPACT);
+    char *text = story_json(history);
     bool added = text && story_add(headers, HISTORY, text);
     free(text);
     json_decref(history);

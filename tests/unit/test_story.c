@@ -120,6 +120,59 @@ static void story_begins_anew_where_the_history_is_none(void **state)
     }
 }
 
+static void story_leaves_out_what_is_no_text(void **state)
+{
+    (void)state;
+    static const char nul[] = "HTTP\0 400", *const wrong[] = {nul, "\xff"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        rd_kafka_headers_t *own = rd_kafka_headers_new(2);
+        add(own, "impcert.reason", "refused");
+        size_t size = wrong[i] == nul ? sizeof nul - 1 : 1;
+        assert_int_equal(rd_kafka_header_add(own, "impcert.error", -1, wrong[i], (ssize_t)size), 0);
+        rd_kafka_headers_t *headers = story_event_headers(own, 1, NOW_MS);
+        json_t *history = history_of(headers);
+        const json_t *failure = json_array_get(history, 0);
+        assert_string_equal(json_string_value(json_object_get(failure, "reason")), "refused");
+        assert_null(json_object_get(failure, "error"));
+        json_decref(history);
+        rd_kafka_headers_destroy(headers);
+        rd_kafka_headers_destroy(own);
+    }
+}
+
+static int json_fails_at;
+
+static void *json_malloc_or_not(size_t size)
+{
+    return json_fails_at && --json_fails_at == 0 ? NULL : malloc(size);
+}
+
+/* What is left out would be left out for good. */
+static void story_without_memory_is_none(void **state)
+{
+    (void)state;
+    rd_kafka_headers_t *own = letter_new("HTTP 400"), *headers = NULL;
+    json_malloc_t usual_malloc;
+    json_free_t usual_free;
+    int tries = 0;
+    json_get_alloc_funcs(&usual_malloc, &usual_free);
+    json_set_alloc_funcs(json_malloc_or_not, free);
+    while (!headers && tries < 1000) {
+        json_fails_at = ++tries;
+        headers = story_event_headers(own, 1, NOW_MS);
+    }
+    json_fails_at = 0;
+    json_set_alloc_funcs(usual_malloc, usual_free);
+    if (!headers || tries <= 10)
+        fail_msg("%s after %d tries", headers ? "headers" : "none", tries);
+    json_t *history = history_of(headers);
+    assert_int_equal(json_array_size(history), 1);
+    assert_int_equal(json_object_size(json_array_get(history, 0)), 5);
+    json_decref(history);
+    rd_kafka_headers_destroy(headers);
+    rd_kafka_headers_destroy(own);
+}
+
 static void story_of_a_letter_without_headers_is_short(void **state)
 {
     (void)state;
@@ -149,6 +202,8 @@ int main(void)
         cmocka_unit_test(story_keeps_the_events_headers_and_tells_of_the_failure),
         cmocka_unit_test(story_grows_with_each_replay_and_drops_the_oldest),
         cmocka_unit_test(story_begins_anew_where_the_history_is_none),
+        cmocka_unit_test(story_leaves_out_what_is_no_text),
+        cmocka_unit_test(story_without_memory_is_none),
         cmocka_unit_test(story_of_a_letter_without_headers_is_short),
         cmocka_unit_test(story_marks_say_what_was_done),
     };
