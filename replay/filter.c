@@ -91,7 +91,7 @@ bool filter_time(const char *text, int64_t now_ms, int64_t *wall_ms, struct erro
     size_t length = strlen(text);
     if (length == 10)
         snprintf(whole, sizeof whole, "%.10sT00:00:00.000Z", text);
-    else if (length == 20)
+    else if (length == 20 && text[19] == 'Z')
         snprintf(whole, sizeof whole, "%.19s.000Z", text);
     else
         snprintf(whole, sizeof whole, "%.24s", text);

@@ -123,7 +123,8 @@ static void filter_reads_times(void **state)
         {"2023-11-14", INT64_C(1699920000000)}, {"30s", NOW_MS - 30000}, {"30m", NOW_MS - 1800000},
         {"2h", NOW_MS - 7200000}, {"7d", NOW_MS - 604800000}, {"0s", NOW_MS}};
     static const char *const wrong[] = {"", "7", "d", "-1h", "1w", "1h ", "2023-13-01", "2023-11-14T22:15Z",
-        "2023-11-14T22:15:23+09:00", "yesterday", "2023-11-14T22:15:23.004Zx", "9999999999d"};
+        "2023-11-14T22:15:23+09:00", "2023-11-14T22:15:23h", "2023-11-14T22:15:23z", "yesterday",
+        "2023-11-14T22:15:23.004Zx", "9999999999d"};
     struct error why;
     int64_t wall_ms;
     for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
