@@ -9,7 +9,8 @@ struct inflight {
     struct job *leaders; /* uthash, by imp_uid */
 };
 
-/* Returns true where the job leads; false where it became a twin of the one that does. */
+/* Returns true where the job leads; false where it became a twin of the one that does. Out of memory it leads
+ * unseen: another of its imp_uid leads as well, and is verified by itself. */
 bool inflight_join(struct inflight *inflight, struct job *job);
 /* A leader ends: it is forgotten. Its twins stay on its list, for the caller to end with it. */
 void inflight_leave(struct inflight *inflight, struct job *leader);
