@@ -147,7 +147,8 @@ static bool take_file(
         explicit_bzero(line, (size_t)length);
     }
     secret_wipe(line);
-    if (ok && ferror(file))
+    /* getline ends without either where there is no memory for a line. */
+    if (ok && !feof(file))
         ok = error_set(error, "%s: %s", path, strerror(errno));
     fclose(file);
     explicit_bzero(buffer, sizeof buffer);

@@ -89,22 +89,6 @@ static const char *given(const struct settings *settings, const char *name)
     return NULL;
 }
 
-static void take_default(
-    const struct settings *settings, const struct setting_row *row, struct setting_value *value)
-{
-    char computed[SETTING_DEFAULT_SIZE];
-    const char *text = row->fallback;
-    if (row->compute) {
-        const char *base = settings->values[row->base].text;
-        row->compute(base ? base : "", computed);
-        text = computed;
-    }
-    if (!text)
-        return;
-    value->text = strdup(text);
-    value->origin = ORIGIN_DEFAULT;
-}
-
 static void report_missing(
     const struct settings *settings, const struct setting_row *row, struct faults *faults)
 {
@@ -141,7 +125,48 @@ static char *load(const struct setting_row *row, const char *path, struct error 
     return text;
 }
 
-/* Fills value from where it is given; false after a fault. */
+/* A setting that is given must not count as one that is not. */
+static bool has_memory(const struct setting_row *row, const char *copy, struct faults *faults)
+{
+    if (!copy)
+        faults_add(faults, row->name, "out of memory");
+    return copy;
+}
+
+static bool take_file(const struct setting_row *row, struct setting_value *value, const char *path,
+    const char *file_name, struct faults *faults)
+{
+    struct error why;
+    value->origin = ORIGIN_FILE;
+    value->file = strdup(path);
+    if (!has_memory(row, value->file, faults))
+        return false;
+    value->text = load(row, path, &why);
+    if (!value->text)
+        faults_add(faults, file_name, "%s", why.text);
+    return value->text;
+}
+
+static bool take_default(const struct settings *settings, const struct setting_row *row,
+    struct setting_value *value, struct faults *faults)
+{
+    char computed[SETTING_DEFAULT_SIZE];
+    const char *text = row->fallback;
+    if (row->compute) {
+        const char *base = settings->values[row->base].text;
+        row->compute(base ? base : "", computed);
+        text = computed;
+    }
+    if (!text && row->required)
+        report_missing(settings, row, faults);
+    if (!text)
+        return false;
+    value->origin = ORIGIN_DEFAULT;
+    value->text = keep(row, text);
+    return has_memory(row, value->text, faults);
+}
+
+/* Fills value from where it is given; false where there is none, or after a fault. */
 static bool take_value(const struct settings *settings, const struct setting_row *row,
     struct setting_value *value, struct faults *faults)
 {
@@ -154,23 +179,13 @@ static bool take_value(const struct settings *settings, const struct setting_row
         faults_add(faults, row->name, "given twice, also by %s; expected one of the two", file_name);
         return false;
     }
-    if (text) {
-        value->text = keep(row, text);
-        value->origin = own ? ORIGIN_GIVEN : ORIGIN_ENVIRONMENT;
-    } else if (file) {
-        struct error why;
-        value->text = load(row, file, &why);
-        value->file = strdup(file);
-        value->origin = ORIGIN_FILE;
-        if (!value->text)
-            faults_add(faults, file_name, "%s", why.text);
-        return value->text != NULL;
-    } else {
-        take_default(settings, row, value);
-    }
-    if (!value->text && row->required)
-        report_missing(settings, row, faults);
-    return value->text != NULL;
+    if (file)
+        return take_file(row, value, file, file_name, faults);
+    if (!text)
+        return take_default(settings, row, value, faults);
+    value->text = keep(row, text);
+    value->origin = own ? ORIGIN_GIVEN : ORIGIN_ENVIRONMENT;
+    return has_memory(row, value->text, faults);
 }
 
 static void read_setting(struct settings *settings, enum setting setting, struct faults *faults)
