@@ -36,7 +36,10 @@ static const char *token_take(const json_t *body, struct token_answer *answer)
 bool token_answer_read(const char *body, size_t size, struct token_answer *answer, const char **why)
 {
     *answer = (struct token_answer){.life_s = 0};
-    json_t *root = json_loadb(body ? body : "", body ? size : 0, 0, NULL);
+    size = body ? size : 0;
+    /* jansson passes over a NUL behind a number. */
+    bool text = size && !memchr(body, '\0', size);
+    json_t *root = text ? json_loadb(body, size, 0, NULL) : NULL;
     *why = token_take(root, answer);
     json_decref(root);
     return !*why;

@@ -66,6 +66,16 @@ static void what_is_no_token_leaves_nothing(void **state)
     }
 }
 
+static void a_nul_byte_is_no_json(void **state)
+{
+    (void)state;
+    static const char body[] = ANSWER("\"a\"", "1", "2\0");
+    struct token_answer answer;
+    const char *why;
+    assert_false(token_answer_read(body, sizeof body - 1, &answer, &why));
+    assert_false(token_answer_read(NULL, 0, &answer, &why));
+}
+
 static void a_token_has_a_longest_length(void **state)
 {
     (void)state;
@@ -85,6 +95,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_token_comes_with_its_life),
         cmocka_unit_test(what_is_no_token_leaves_nothing),
+        cmocka_unit_test(a_nul_byte_is_no_json),
         cmocka_unit_test(a_token_has_a_longest_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
