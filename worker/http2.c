@@ -191,9 +191,10 @@ static nghttp2_nv http2_text_field(const char *name, const char *value)
 static ssize_t http2_on_read(nghttp2_session *session, int32_t stream_id, uint8_t *data, size_t size,
     uint32_t *flags, nghttp2_data_source *source, void *context)
 {
-    (void)stream_id;
-    (void)session;
     (void)context;
+    /* It was given up, and there was no memory to say so then: this resets it. */
+    if (!http2_call(session, stream_id))
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     const char *json = source->ptr;
     size_t left = strlen(json), taken = left < size ? left : size;
     memcpy(data, json, taken);
