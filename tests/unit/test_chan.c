@@ -49,6 +49,7 @@ static void chan_gives_in_the_order_it_took(void **state)
 {
     (void)state;
     struct chan *chan = chan_new(-1);
+    assert_non_null(chan);
     struct parcel parcels[5];
     for (int i = 0; i < 5; i++)
         chan_give(chan, &parcels[i].item);
@@ -62,6 +63,7 @@ static void chan_item_can_be_given_again(void **state)
 {
     (void)state;
     struct chan *chan = chan_new(-1), *other = chan_new(-1);
+    assert_true(chan && other);
     struct parcel parcel;
     for (int i = 0; i < 3; i++) {
         chan_give(chan, &parcel.item);
@@ -83,6 +85,7 @@ static void chan_take_ends_at_its_deadline(void **state)
 {
     (void)state;
     struct chan *chan = chan_new(-1);
+    assert_non_null(chan);
     int64_t until = clock_ns() + 20 * CLOCK_MS;
     assert_null(take(chan, until));
     assert_true(clock_ns() >= until);
@@ -95,6 +98,7 @@ static void chan_take_gives_what_is_there_even_behind_the_deadline(void **state)
 {
     (void)state;
     struct chan *chan = chan_new(-1);
+    assert_non_null(chan);
     struct parcel parcel;
     chan_give(chan, &parcel.item);
     assert_ptr_equal(take(chan, 0), &parcel);
@@ -105,6 +109,7 @@ static void chan_closed_still_gives_what_is_inside(void **state)
 {
     (void)state;
     struct chan *chan = chan_new(-1);
+    assert_non_null(chan);
     struct parcel parcels[2];
     chan_give(chan, &parcels[0].item);
     chan_close(chan);
@@ -120,6 +125,7 @@ static void chan_wait_closed_tells_whether_it_is_closed(void **state)
 {
     (void)state;
     struct chan *chan = chan_new(-1);
+    assert_non_null(chan);
     assert_false(chan_wait_closed(chan, 0));
     int64_t until = clock_ns() + 20 * CLOCK_MS;
     assert_false(chan_wait_closed(chan, until));
@@ -145,6 +151,7 @@ static void chan_close_ends_all_waiting(void **state)
 {
     (void)state;
     struct chan *chan = chan_new(-1);
+    assert_non_null(chan);
     pthread_t takers[3], waiters[3];
     int64_t until = soon();
     for (int i = 0; i < 3; i++) {
@@ -165,6 +172,7 @@ static void chan_give_wakes_a_taker_that_waits(void **state)
     (void)state;
     for (int round = 0; round < 200; round++) {
         struct chan *chan = chan_new(-1);
+        assert_non_null(chan);
         struct parcel parcels[2];
         pthread_t takers[2];
         start(&takers[0], take_one, chan);
@@ -196,6 +204,7 @@ static void chan_give_wakes_the_taker_though_others_wait_for_the_close(void **st
 {
     (void)state;
     struct echo echo = {.to = chan_new(-1), .back = chan_new(-1)};
+    assert_true(echo.to && echo.back);
     pthread_t waiter, taker;
     start(&waiter, wait_for_close, echo.to);
     start(&taker, echo_run, &echo);
@@ -223,6 +232,7 @@ static void chan_signals_the_eventfd_at_each_give(void **state)
     (void)state;
     int wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     struct chan *chan = chan_new(wake_fd);
+    assert_non_null(chan);
     struct pollfd readable = {.fd = wake_fd, .events = POLLIN};
     struct parcel parcels[3];
     uint64_t wakes;
@@ -302,6 +312,7 @@ static void chan_loses_and_doubles_nothing_between_many_threads(void **state)
 {
     (void)state;
     struct chan *chan = chan_new(-1);
+    assert_non_null(chan);
     struct giver givers[GIVERS];
     struct taker takers[TAKERS] = {{.chan = NULL}};
     pthread_t giving[GIVERS], taking[TAKERS];

@@ -39,6 +39,7 @@ static void open_api(struct fixture *fixture)
     faults_init(&faults);
     fixture->settings = settings_open(&program, NULL, true, &faults);
     assert_int_equal(faults.count, 0);
+    assert_non_null(fixture->settings);
     faults_cleanup(&faults);
     options.brokers = settings_text(fixture->settings, SETTING_KAFKA_BROKERS);
     options.queue_events = 2;
@@ -52,6 +53,8 @@ static void open_api(struct fixture *fixture)
     if (!fixture->api.impcert)
         fail_msg("%s", why.text);
     assert_non_null(fixture->api.tokens);
+    assert_non_null(fixture->api.health);
+    assert_non_null(fixture->api.metrics);
 }
 
 static int set_up(void **state)

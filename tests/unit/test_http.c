@@ -1391,6 +1391,7 @@ static void closing_ends_calls_without_a_word(void **state)
         asks[i] = ask_with(world, (struct http_request){.path = "waits", .json = "{}"});
     asked(world, "waits");
     http_close(world->http);
+    world->http = NULL;
     for (size_t i = 1; i < COUNT(asks); i++)
         assert_false(asks[i]->done);
     opened(state);

@@ -32,6 +32,21 @@ enum {
     LARGE = HTTP_BODY_LIMIT + 40000,
 };
 
+/* ---- libnghttp2 out of memory ---- */
+
+static bool no_memory;
+
+int __real_nghttp2_submit_rst_stream(
+    nghttp2_session *session, uint8_t flags, int32_t stream_id, uint32_t error_code);
+int __wrap_nghttp2_submit_rst_stream(
+    nghttp2_session *session, uint8_t flags, int32_t stream_id, uint32_t error_code);
+int __wrap_nghttp2_submit_rst_stream(
+    nghttp2_session *session, uint8_t flags, int32_t stream_id, uint32_t error_code)
+{
+    return no_memory ? NGHTTP2_ERR_NOMEM
+                     : __real_nghttp2_submit_rst_stream(session, flags, stream_id, error_code);
+}
+
 /* ---- the service ---- */
 
 /* A request as the service has it. */
@@ -441,6 +456,7 @@ static struct ask *ask(struct world *world, const char *path)
 /* As http.c does with a call that has timed out. */
 static void drop(struct world *world, struct ask *ask)
 {
+    assert_non_null(ask->call);
     connection_drop(world->connection, ask->call);
     ask_detach(ask);
 }
@@ -1511,6 +1527,21 @@ static void a_call_that_times_out_with_its_body_unsent_is_reset(void **state)
     expect_usable(world);
 }
 
+/* The body is gone with the call: it must not be looked at once the service takes it. */
+static void a_call_given_up_without_memory_is_reset_later(void **state)
+{
+    struct world *world = opened_with(state, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0);
+    struct ask *one = ask_without_a_window(world);
+    no_memory = true;
+    drop(world, one);
+    no_memory = false;
+    service_open_windows(world);
+    assert_true(one->request->reset);
+    expect_told(one, NOTHING, "");
+    assert_int_equal(one->request->body.size, 0);
+    expect_usable(world);
+}
+
 static void a_timeout_without_a_sign_of_the_service_ends_the_connection(void **state)
 {
     struct world *world = opened(state);
@@ -1815,6 +1846,7 @@ int main(void)
         HTTP2_TEST(an_answer_after_the_timeout_is_passed_over),
         HTTP2_TEST(a_call_that_times_out_unsent_stays_unsent),
         HTTP2_TEST(a_call_that_times_out_with_its_body_unsent_is_reset),
+        HTTP2_TEST(a_call_given_up_without_memory_is_reset_later),
         HTTP2_TEST(a_timeout_without_a_sign_of_the_service_ends_the_connection),
         HTTP2_TEST(the_timeout_of_the_only_call_ends_a_silent_connection),
         HTTP2_TEST(a_timeout_after_a_sign_of_the_service_leaves_it_usable),

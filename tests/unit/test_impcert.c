@@ -750,6 +750,7 @@ static void run_without_a_broker(struct heard *heard)
         options.log_context = heard;
     }
     struct impcert *impcert = impcert_open(&options, NULL);
+    assert_non_null(impcert);
     impcert_publish_wait(impcert, &event, -1, NULL);
     impcert_close(impcert, 0);
 }

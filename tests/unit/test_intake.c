@@ -73,8 +73,11 @@ static int open_all(void **state)
     open_cluster();
     open_settings();
     health = health_new();
+    assert_non_null(health);
     metrics = metrics_new();
     jobs = job_pool_new(16);
+    struct health_part *part = health_add(health, "kafka");
+    assert_true(metrics && jobs && part);
     wake_fd = eventfd(0, EFD_NONBLOCK);
     TAILQ_INIT(&arrived);
     tiers_init(&tiers, settings);
@@ -83,7 +86,7 @@ static int open_all(void **state)
         .tiers = &tiers,
         .wake_fd = wake_fd,
         .jobs = jobs,
-        .health = health_add(health, "kafka"),
+        .health = part,
         .metrics = metrics,
     };
     intake = intake_open(&config, &error);

@@ -71,6 +71,7 @@ static int close_producer(void **state)
 static void receive(struct job *job, const void *key, size_t key_size, const void *value, size_t value_size,
     rd_kafka_headers_t *headers)
 {
+    assert_non_null(job);
     struct receiver receiver = {.job = job};
     const rd_kafka_vu_t fields[] = {
         {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = "certifications"},
@@ -188,6 +189,7 @@ static void job_pool_keeps_the_memory_of_a_small_record(void **state)
 
 static void is_empty(const struct job *job)
 {
+    assert_non_null(job);
     assert_null(job->partition);
     assert_null(job->headers);
     assert_int_equal(job->offset, 0);
@@ -245,6 +247,7 @@ static void job_pool_of_no_jobs_makes_all_of_them(void **state)
 {
     (void)state;
     struct job_pool *none = job_pool_new(0);
+    assert_non_null(none);
     struct job *job = job_pool_take(none);
     is_empty(job);
     job_pool_give(none, job);
@@ -256,6 +259,7 @@ static void job_pool_free_frees_jobs_wherever_they_are(void **state)
 {
     (void)state;
     struct job_pool *own = job_pool_new(3);
+    assert_non_null(own);
     struct job_list list = TAILQ_HEAD_INITIALIZER(list);
     for (int i = 0; i < 7; i++) {
         struct job *job = job_pool_take(own);

@@ -43,6 +43,7 @@ static void limiter_without_a_rate_grants_everything(void **state)
 {
     (void)state;
     struct limiter *limiter = limiter_new(0);
+    assert_non_null(limiter);
     for (int i = 0; i < 100000; i++)
         assert_int_equal(limiter_take(limiter, NOW), 0);
     assert_true(isinf(limiter_pace(limiter, NOW)));
@@ -60,6 +61,7 @@ static void limiter_keeps_the_rate_within_a_hundredth(void **state)
         for (int callers = 1; callers <= 3; callers += 2)
             for (int64_t late = 0; late <= 20 * CLOCK_MS; late += 20 * CLOCK_MS) {
                 struct limiter *limiter = limiter_new(rates[i]);
+                assert_non_null(limiter);
                 int64_t half_ns = CLOCK_S / rates[i] / 2; /* no grant stands at either end of the time */
                 int count = granted(limiter, NOW, NOW + 10 * CLOCK_S, callers, late);
                 assert_in_range(count, (rates[i] * 990 + 99) / 100, rates[i] * 1010 / 100);
@@ -80,6 +82,7 @@ static void limiter_saves_up_no_more_than_a_moment(void **state)
     (void)state;
     for (size_t i = 0; i < RATES; i++) {
         struct limiter *limiter = limiter_new(rates[i]);
+        assert_non_null(limiter);
         for (int64_t now = NOW; now < NOW + 1000 * CLOCK_S; now += 100 * CLOCK_S) {
             int burst = 0;
             while (!limiter_take(limiter, now))
@@ -118,6 +121,7 @@ static void limiter_grants_no_more_than_rate_and_burst_in_any_window(void **stat
     assert_non_null(times);
     for (size_t i = 0; i < RATES; i++) {
         struct limiter *limiter = limiter_new(rates[i]);
+        assert_non_null(limiter);
         size_t count = grants_at_random(limiter, times, NOW + 2000 * CLOCK_S);
         assert_true(count > 200);
         /* Grant n is the last of n - a + 1 grants since grant a, for each a before it. */
@@ -137,6 +141,7 @@ static void limiter_does_not_exceed_a_rate_that_is_no_part_of_a_second(void **st
 {
     (void)state;
     struct limiter *limiter = limiter_new(30000);
+    assert_non_null(limiter);
     int count = granted(limiter, NOW, NOW + 100 * CLOCK_S, 1, 0);
     assert_in_range(count, 2997000, 3000000 + 1500);
     limiter_free(limiter);
@@ -146,6 +151,7 @@ static void limiter_grants_nothing_until_retry_after_is_over(void **state)
 {
     (void)state;
     struct limiter *limiter = limiter_new(0);
+    assert_non_null(limiter);
     assert_int_equal(limiter_take(limiter, NOW), 0);
     limiter_throttled(limiter, NOW, 7 * CLOCK_S, NOW + CLOCK_S);
     assert_int_equal(limiter_take(limiter, NOW + 2 * CLOCK_S), NOW + 8 * CLOCK_S);
@@ -164,6 +170,7 @@ static void limiter_without_retry_after_backs_off(void **state)
     int64_t longest = 0;
     for (int round = 0; round < 200; round++) {
         struct limiter *limiter = limiter_new(0);
+        assert_non_null(limiter);
         limiter_take(limiter, NOW);
         limiter_throttled(limiter, NOW, 0, NOW + 1);
         int64_t due = limiter_take(limiter, NOW + 2);
@@ -181,6 +188,7 @@ static void limiter_goes_on_with_half_of_what_was_sent_and_speeds_up(void **stat
 {
     (void)state;
     struct limiter *limiter = limiter_new(0);
+    assert_non_null(limiter);
     for (int64_t now = NOW; now < NOW + 3 * CLOCK_S; now += 2 * CLOCK_MS)
         assert_int_equal(limiter_take(limiter, now), 0);
     int64_t now = NOW + 3 * CLOCK_S;
@@ -197,6 +205,7 @@ static void limiter_speeds_up_to_the_set_rate_only(void **state)
 {
     (void)state;
     struct limiter *limiter = limiter_new(500);
+    assert_non_null(limiter);
     granted(limiter, NOW, NOW + 3 * CLOCK_S, 1, 0);
     limiter_throttled(limiter, NOW + 3 * CLOCK_S, CLOCK_S, NOW + 3 * CLOCK_S);
     assert_in_range(granted(limiter, NOW + 4 * CLOCK_S, NOW + 5 * CLOCK_S, 1, 0), 230, 290);
@@ -208,6 +217,7 @@ static void limiter_takes_echoes_for_one_cut(void **state)
 {
     (void)state;
     struct limiter *limiter = limiter_new(0);
+    assert_non_null(limiter);
     for (int64_t now = NOW; now < NOW + 2 * CLOCK_S; now += CLOCK_MS)
         limiter_take(limiter, now);
     int64_t now = NOW + 2 * CLOCK_S;
@@ -231,6 +241,7 @@ static void limiter_does_not_speed_up_while_an_echo_keeps_it_closed(void **state
 {
     (void)state;
     struct limiter *limiter = limiter_new(0);
+    assert_non_null(limiter);
     send_each(limiter, NOW, NOW + 3 * CLOCK_S, 2 * CLOCK_MS);
     int64_t now = NOW + 3 * CLOCK_S, open = now + 2 * CLOCK_S + 60 * CLOCK_S;
     limiter_throttled(limiter, now - 1, CLOCK_S, now);
@@ -250,6 +261,7 @@ static void limiter_halves_its_pace_when_throttled_soon_after_it_opens(void **st
     static const int64_t after_ns[] = {0, CLOCK_MS, 10 * CLOCK_MS, 500 * CLOCK_MS, 1500 * CLOCK_MS};
     for (size_t i = 0; i < sizeof after_ns / sizeof *after_ns; i++) {
         struct limiter *limiter = limiter_new(0);
+        assert_non_null(limiter);
         send_each(limiter, NOW, NOW + 3 * CLOCK_S, 2 * CLOCK_MS);
         limiter_throttled(limiter, NOW + 3 * CLOCK_S - 1, 30 * CLOCK_S, NOW + 3 * CLOCK_S);
         int64_t open = NOW + 33 * CLOCK_S, now = open + after_ns[i];
@@ -265,6 +277,7 @@ static void limiter_cuts_to_what_is_sent_where_less_is_sent_than_allowed(void **
 {
     (void)state;
     struct limiter *limiter = limiter_new(500);
+    assert_non_null(limiter);
     send_each(limiter, NOW, NOW + 5 * CLOCK_S, 50 * CLOCK_MS);
     limiter_throttled(limiter, NOW + 5 * CLOCK_S, CLOCK_S, NOW + 5 * CLOCK_S);
     double pace = limiter_pace(limiter, NOW + 6 * CLOCK_S);
@@ -272,6 +285,7 @@ static void limiter_cuts_to_what_is_sent_where_less_is_sent_than_allowed(void **
     limiter_free(limiter);
 
     limiter = limiter_new(500);
+    assert_non_null(limiter);
     limiter_take(limiter, NOW);
     limiter_throttled(limiter, NOW, CLOCK_S, NOW + 10 * CLOCK_S);
     pace = limiter_pace(limiter, NOW + 11 * CLOCK_S);
@@ -286,6 +300,7 @@ static bool backs_off_further(int64_t retry_after_ns, int64_t gap_ns)
     bool longer = false;
     for (int round = 0; round < 100; round++) {
         struct limiter *limiter = limiter_new(0);
+        assert_non_null(limiter);
         int64_t now = NOW;
         for (int i = 0; i < 5; i++) {
             limiter_throttled(limiter, now, retry_after_ns, now);
@@ -313,6 +328,7 @@ static void limiter_frees_itself_far_above_what_was_ever_sent_alone(void **state
 {
     (void)state;
     struct limiter *limiter = limiter_new(0);
+    assert_non_null(limiter);
     send_each(limiter, NOW, NOW + 3 * CLOCK_S, CLOCK_MS);
     int64_t now = NOW + 3 * CLOCK_S;
     /* Again and again, so that what is sent goes down; 4 times 1000/s is what counts. */
@@ -333,6 +349,7 @@ static void limiter_never_stands_still(void **state)
 {
     (void)state;
     struct limiter *limiter = limiter_new(0);
+    assert_non_null(limiter);
     int64_t now = NOW;
     for (int i = 0; i < 100; i++) {
         now = limiter_take(limiter, now) ? limiter_take(limiter, now) : now;
@@ -348,6 +365,7 @@ static void limiter_after_an_outage_starts_slowly_and_is_quick_soon(void **state
 {
     (void)state;
     struct limiter *limiter = limiter_new(0);
+    assert_non_null(limiter);
     limiter_slow_start(limiter, NOW);
     assert_in_range(granted(limiter, NOW, NOW + CLOCK_S, 1, 0), 50, 110);
     limiter_slow_start(limiter, NOW + CLOCK_S);
@@ -361,6 +379,7 @@ static void limiter_throttled_in_a_slow_start_grows_slowly(void **state)
 {
     (void)state;
     struct limiter *limiter = limiter_new(0);
+    assert_non_null(limiter);
     limiter_slow_start(limiter, NOW);
     granted(limiter, NOW, NOW + 3 * CLOCK_S, 1, 0);
     limiter_throttled(limiter, NOW + 3 * CLOCK_S, CLOCK_S, NOW + 3 * CLOCK_S);
@@ -374,6 +393,7 @@ static void limiter_lets_20000_events_through_within_12_seconds_of_an_outage(voi
 {
     (void)state;
     struct limiter *limiter = limiter_new(0);
+    assert_non_null(limiter);
     limiter_slow_start(limiter, NOW);
     assert_true(granted(limiter, NOW, NOW + 12 * CLOCK_S, 3, 0) > 20000);
     limiter_free(limiter);
@@ -383,6 +403,7 @@ static void limiter_after_an_outage_doubles_up_to_the_set_rate_only(void **state
 {
     (void)state;
     struct limiter *limiter = limiter_new(1000);
+    assert_non_null(limiter);
     limiter_slow_start(limiter, NOW);
     for (int s = 0; s <= 4; s++) {
         double pace = limiter_pace(limiter, NOW + s * CLOCK_S);
@@ -393,6 +414,7 @@ static void limiter_after_an_outage_doubles_up_to_the_set_rate_only(void **state
     limiter_free(limiter);
 
     limiter = limiter_new(20);
+    assert_non_null(limiter);
     limiter_slow_start(limiter, NOW);
     pace = limiter_pace(limiter, NOW);
     assert_true(pace > 19.9 && pace < 20.1);
@@ -403,6 +425,7 @@ static void limiter_that_is_free_again_is_limited_again(void **state)
 {
     (void)state;
     struct limiter *limiter = limiter_new(0);
+    assert_non_null(limiter);
     for (int64_t now = NOW; now < NOW + 1000 * CLOCK_S; now += 200 * CLOCK_S) {
         send_each(limiter, now, now + 3 * CLOCK_S, CLOCK_MS);
         assert_true(isinf(limiter_pace(limiter, now + 3 * CLOCK_S)));
@@ -448,6 +471,7 @@ static void limiter_shared_by_threads_stays_within_the_rate(void **state)
 {
     (void)state;
     struct limiter *limiter = limiter_new(2000);
+    assert_non_null(limiter);
     int64_t elapsed;
     intptr_t sum = hammered(limiter, &elapsed);
     int64_t most = 2000 * elapsed / CLOCK_S + 100 + 1;
@@ -469,6 +493,7 @@ static void limiter_without_a_rate_is_closed_for_all_threads_by_one(void **state
 {
     (void)state;
     struct limiter *limiter = limiter_new(0);
+    assert_non_null(limiter);
     pthread_t thread;
     int64_t elapsed;
     assert_int_equal(pthread_create(&thread, NULL, throttle, limiter), 0);

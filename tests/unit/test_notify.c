@@ -30,6 +30,7 @@ static int set_up(void **state)
     if (!fixture || !(fixture->health = health_new()))
         return -1;
     fixture->kafka = health_add(fixture->health, "kafka");
+    assert_non_null(fixture->kafka);
     snprintf(fixture->directory, sizeof fixture->directory, "/tmp/impcert-notify.XXXXXX");
     if (!mkdtemp(fixture->directory))
         return -1;

@@ -174,6 +174,7 @@ static void retry_free_forgets_the_jobs_inside(void **state)
 {
     (void)state;
     struct retry *own = retry_new(settings);
+    assert_non_null(own);
     for (int i = 0; i < JOBS; i++)
         assert_true(retry_add(own, job_pool_take(pool), 1, NOW));
     assert_int_equal(retry_count(own), JOBS);

@@ -347,6 +347,7 @@ static void settings_of_the_gateway_have_their_own_meaning(void **state)
     must_not_say(outcome.out, "hidden");
     setenv("IMPCERT_HTTP_LISTEN", "127.0.0.1:7000", 1);
     start(&outcome, &gateway, NULL);
+    assert_non_null(outcome.settings);
     assert_true(settings_address(outcome.settings, SETTING_GATEWAY_LISTEN, host, &port));
     assert_int_equal(port, 7000);
     settings_free(outcome.settings);
@@ -375,6 +376,7 @@ static void settings_take_values_from_the_environment(void **state)
     with_required_settings(state);
     setenv("IMPCERT_HTTP_LISTEN", "off", 1);
     start(&outcome, &worker, NULL);
+    assert_non_null(outcome.settings);
     assert_false(settings_address(outcome.settings, SETTING_HTTP_LISTEN, host, &port));
     settings_free(outcome.settings);
 }
@@ -645,6 +647,7 @@ static void settings_ignore_what_kubernetes_sets(void **state)
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         assert_false(settings_names_from_kubernetes(others[i]));
     start(&outcome, &worker, NULL);
+    assert_non_null(outcome.settings);
     assert_string_equal(outcome.err, "");
     settings_free(outcome.settings);
 }

@@ -49,6 +49,7 @@ static int open_cluster(void **state)
     client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, sizeof error);
     cluster = client ? rd_kafka_mock_cluster_new(client, 1) : NULL;
     health = health_new();
+    assert_non_null(health);
     buf_init(&page, 65536);
     stderr_fd = dup(STDERR_FILENO);
     log_file = tmpfile();
@@ -89,7 +90,9 @@ static void open_topics_at(const char *brokers)
     setenv("MONGODB_URI", "mongodb://127.0.0.1", 1);
     settings = settings_start(&program, 1, argv, &exit_code);
     assert_non_null(settings);
-    topics = topics_open(settings, names, 2, health_add(health, "topics"), &error);
+    struct health_part *part = health_add(health, "topics");
+    assert_non_null(part);
+    topics = topics_open(settings, names, 2, part, &error);
     assert_string_equal(error.text, "");
     assert_non_null(topics);
     memset(retry, 'x', sizeof retry - 1);
