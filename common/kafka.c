@@ -34,7 +34,8 @@ static enum log_level level_of(int syslog_level)
 }
 
 /* One property file serves producers and consumers, and each is told of the properties that are the other's.
- * A failed connection comes to error_cb with the same words. The first transaction of a cluster finds no
+ * A failed connection comes to error_cb with the same words; a request without an answer is sent again, and
+ * counted (impcert_kafka_request_timeouts_total). The first transaction of a cluster finds no
  * coordinator at first; what comes of it is in the answer to whoever waits for it. */
 bool kafka_is_told_elsewhere(const char *facility, const char *text)
 {
@@ -42,6 +43,8 @@ bool kafka_is_told_elsewhere(const char *facility, const char *text)
         return strstr(text, "property and will be ignored by this");
     if (strcmp(facility, "GETPID") == 0)
         return strstr(text, "retrying");
+    if (strcmp(facility, "REQTMOUT") == 0)
+        return true;
     return strcmp(facility, "FAIL") == 0;
 }
 

@@ -269,7 +269,7 @@ def test_bodies_may_come_in_chunks_and_pieces(ready):
     with ready().connect() as connection:
         connection.request("POST", PATH, None, JSON | {"Transfer-Encoding": "chunked"})
         for chunk in (b'{"imp_', b'uid": ', b'"imp_1"}'):
-            connection.send(b"%x;x=y\r\n%s\r\n" % (len(chunk), chunk))
+            connection.send(b"%x\r\n%s\r\n" % (len(chunk), chunk))
         connection.send(b"0\r\nX-Trailer: 1\r\n\r\n")
         assert_queued(connection.answer(), "imp_1")
         head = f"POST {PATH} HTTP/1.1\r\nHost: g\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n"
@@ -372,7 +372,10 @@ def test_a_body_whose_end_is_unclear_is_not_read(ready, names, lines):
     """A proxy in front may see another end, and hide a request in the rest."""
     with ready().connect() as connection:
         connection.send(f"POST {PATH} HTTP/1.1\r\nHost: g\r\nContent-Type: application/json\r\n{lines}\r\n\r\n".encode())
-        assert_problem(connection.answer(), 400, "Bad Request", "Content-Length")
+        answer = connection.answer()
+        assert answer.status == 400
+        if "content-type" in answer.headers:  # else libmicrohttpd, from version 1 on, has refused it by itself
+            assert_problem(answer, 400, "Bad Request", "Content-Length")
         connection.wait_until_ended()
     assert on_topic(names) == []
 

@@ -78,7 +78,9 @@ def test_the_programs_come_with_all_that_goes_with_them(packages):
     assert package.files("/usr/share/zsh/vendor-completions/") == {f"_{name}" for name in PROGRAMS}
     assert package.files("/usr/share/fish/vendor_completions.d/") == {f"{name}.fish" for name in PROGRAMS}
     assert "libimpcert0" not in package.depends()
-    assert {"libc6", "librdkafka1", "libcurl4", "libmongoc-1.0-0", "libmicrohttpd12"} <= package.depends()
+    # Debian 13 has t64 behind some of the names.
+    depends = {name.removesuffix("t64") for name in package.depends()}
+    assert {"libc6", "librdkafka1", "libcurl4", "libmongoc-1.0-0", "libmicrohttpd12"} <= depends
 
 
 def test_the_library_is_a_package_and_what_builds_with_it_another(packages):

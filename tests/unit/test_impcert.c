@@ -679,27 +679,32 @@ static void closing_ends_though_deliveries_publish_on(void **state)
 
 /* ---- readiness, and what is heard ---- */
 
+/* A handle of its own: librdkafka 2.8 ends the process where one error of a topic that had partitions follows
+ * on UNKNOWN_TOPIC_OR_PART (confluentinc/librdkafka issue 4907). */
+static void check_must_be(rd_kafka_resp_err_t topic_error, enum impcert_status status, const char *part)
+{
+    struct broker broker;
+    struct impcert_error error = {.text = ""};
+    struct impcert *impcert = open_on_broker(&broker);
+    assert_int_equal(impcert_check(impcert, DEADLINE_MS, &error), IMPCERT_OK);
+    rd_kafka_mock_topic_set_error(broker.cluster, "certifications", topic_error);
+    assert_int_equal(impcert_check(impcert, DEADLINE_MS, &error), status);
+    must_say(error.text, part);
+    assert_int_equal(impcert_close(impcert, DEADLINE_MS), IMPCERT_OK);
+    broker_close(&broker);
+}
+
 static void a_check_tells_whether_the_topic_is_there(void **state)
 {
     (void)state;
-    struct broker broker;
     struct impcert_error error;
     struct impcert *impcert = open_on(NOWHERE);
     assert_int_equal(impcert_check(impcert, 100, &error), IMPCERT_UNAVAILABLE);
     must_say(error.text, "no broker answers");
     assert_int_equal(impcert_close(impcert, 0), IMPCERT_OK);
-    impcert = open_on_broker(&broker);
-    assert_int_equal(impcert_check(impcert, DEADLINE_MS, &error), IMPCERT_OK);
-    rd_kafka_mock_topic_set_error(broker.cluster, "certifications", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
-    assert_int_equal(impcert_check(impcert, DEADLINE_MS, &error), IMPCERT_REFUSED);
-    must_say(error.text, "topic certifications: ");
-    rd_kafka_mock_topic_set_error(
-        broker.cluster, "certifications", RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
-    assert_int_equal(impcert_check(impcert, DEADLINE_MS, &error), IMPCERT_REFUSED);
-    rd_kafka_mock_topic_set_error(broker.cluster, "certifications", RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE);
-    assert_int_equal(impcert_check(impcert, DEADLINE_MS, &error), IMPCERT_UNAVAILABLE);
-    assert_int_equal(impcert_close(impcert, DEADLINE_MS), IMPCERT_OK);
-    broker_close(&broker);
+    check_must_be(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, IMPCERT_REFUSED, "topic certifications: ");
+    check_must_be(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, IMPCERT_REFUSED, "topic certifications: ");
+    check_must_be(RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, IMPCERT_UNAVAILABLE, "");
 }
 
 struct heard {

@@ -32,9 +32,10 @@ class Authority:
 
     def __init__(self, directory, name="ca"):
         self._directory, self._name, self.file = directory, name, directory / f"{name}.pem"
-        self._openssl(
-            "req", "-x509", *self._new_key(name), "-out", f"{name}.pem", "-subj", f"/CN=impcert test {name}", "-days", "2"
-        )
+        # Python 3.13 takes no authority without it.
+        usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
+        subject = ("-subj", f"/CN=impcert test {name}", "-days", "2")
+        self._openssl("req", "-x509", *self._new_key(name), "-out", f"{name}.pem", *subject, *usage)
 
     def certificate(self, name, subject_alternative="IP:127.0.0.1", days=2, subject=None):
         """(certificate, key) for these names, as files."""
@@ -56,7 +57,9 @@ class Authority:
 
     def _request(self, name, subject_alternative, subject):
         self._openssl("req", *self._new_key(name), "-out", f"{name}.csr", "-subj", subject or f"/CN={name}")
-        (self._directory / f"{name}.ext").write_text(f"subjectAltName={subject_alternative}\n")
+        (self._directory / f"{name}.ext").write_text(
+            f"subjectAltName={subject_alternative}\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
+        )
 
     def _new_key(self, name):
         return ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", f"{name}.key")
