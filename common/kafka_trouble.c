@@ -23,13 +23,11 @@ static const char *explain(const char *reason)
 {
     if (strstr(reason, "SASL authentication error") && strstr(reason, "SCRAM") &&
         rd_kafka_version() < VERSION_OF_SCRAM)
-        return "a wrong user or password, or the librdkafka here, which needs to be 2.6.1 for SCRAM with "
-               "newer "
-               "brokers: ";
+        return "a wrong user or password, or the librdkafka here, which needs to be 2.6.1 for SCRAM "
+               "with newer brokers: ";
     if (strstr(reason, "certificate verify failed"))
-        return "the broker's certificate is of an authority that is not trusted (ssl.ca.location), of "
-               "another host "
-               "name, or out of date: ";
+        return "the broker's certificate is of an authority that is not trusted (ssl.ca.location), "
+               "of another host name, or out of date: ";
     if (is_alert_of_certificate(reason))
         return "the broker refuses the client certificate (ssl.certificate.location), or misses one: ";
     if (strstr(reason, "SSL handshake failed"))

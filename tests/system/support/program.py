@@ -26,7 +26,9 @@ def binary(name):
 def clean_environment(settings):
     """The caller's environment without settings of ours, then `settings`; None takes a variable away."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(OWN_SETTINGS)}
-    return {k: str(v) for k, v in ({"TSAN_OPTIONS": TSAN_OPTIONS} | kept | settings).items() if v is not None}
+    # Workers that are killed would leave files of libmongoc's in /dev/shm.
+    own = {"TSAN_OPTIONS": TSAN_OPTIONS, "MONGOC_DISABLE_SHM": "1"}
+    return {k: str(v) for k, v in (own | kept | settings).items() if v is not None}
 
 
 def run_program(name, *arguments, settings=None, stdin="", deadline=60):
