@@ -246,11 +246,14 @@ static void intake_set_tiers(struct intake *intake, const rd_kafka_topic_partiti
 }
 
 /* The partitions to assign, at their committed positions, with what earlier owners have finished beyond them
- * taken up. Where that can't be had librdkafka finds the positions itself. */
+ * taken up. Where that can't be had librdkafka finds the positions itself. At the end nothing is taken from
+ * them, and the coordinator may not answer any more. */
 static rd_kafka_topic_partition_list_t *intake_restore(
     struct intake *intake, const rd_kafka_topic_partition_list_t *list)
 {
     rd_kafka_topic_partition_list_t *committed = rd_kafka_topic_partition_list_copy(list);
+    if (intake->stopped || intake->closing)
+        return committed;
     rd_kafka_resp_err_t result =
         list->cnt ? rd_kafka_committed(intake->consumer, committed, INTAKE_RESTORE_WITHIN_MS) : 0;
     if (result != RD_KAFKA_RESP_ERR_NO_ERROR)
