@@ -147,6 +147,5 @@ int notify_wait_ms(const struct notify *notify, int wait_ms)
     if (notify->fd < 0)
         return wait_ms;
     int64_t left_ms = (notify->due_ns - clock_ns()) / CLOCK_MS + 1;
-    left_ms = left_ms < 0 ? 0 : left_ms;
-    return wait_ms >= 0 && wait_ms < left_ms ? wait_ms : (int)left_ms;
+    return clock_shorter_ms(wait_ms, left_ms < 0 ? 0 : (int)left_ms);
 }

@@ -3,31 +3,24 @@
 #include "common/reload.h"
 
 #include "common/clock.h"
+#include "common/file_mark.h"
 #include "common/kafka.h"
 #include "common/log.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define RELOAD_EVERY (2 * CLOCK_S)
 /* Processes that see the same change don't all drain at once. */
 #define RELOAD_SPREAD (10 * CLOCK_S)
 
-/* A file as it was seen; all 0: it can't be looked at. */
-struct look {
-    dev_t device;
-    ino_t inode;
-    off_t size;
-    struct timespec modified;
-};
-
 struct watched {
     char *path;
-    struct look known,
+    struct file_mark known,
         last; /* as it was at the start, or when the settings were last found wrong; last time */
     STAILQ_ENTRY(watched) link;
 };
@@ -40,20 +33,6 @@ struct reload {
     bool wanted;
 };
 
-static struct look look_at(const char *path)
-{
-    struct stat status;
-    if (stat(path, &status) != 0)
-        return (struct look){0};
-    return (struct look){status.st_dev, status.st_ino, status.st_size, status.st_mtim};
-}
-
-static bool look_same(const struct look *a, const struct look *b)
-{
-    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
-           a->modified.tv_sec == b->modified.tv_sec && a->modified.tv_nsec == b->modified.tv_nsec;
-}
-
 bool reload_watch(struct reload *reload, const char *path)
 {
     struct watched *watched = calloc(1, sizeof *watched);
@@ -61,7 +40,7 @@ bool reload_watch(struct reload *reload, const char *path)
         free(watched);
         return false;
     }
-    watched->known = watched->last = look_at(path);
+    watched->known = watched->last = file_mark(path);
     STAILQ_INSERT_TAIL(&reload->files, watched, link);
     return true;
 }
@@ -107,10 +86,10 @@ static const struct watched *reload_look(struct reload *reload)
     bool still = true;
     struct watched *watched;
     STAILQ_FOREACH (watched, &reload->files, link) {
-        struct look now = look_at(watched->path);
-        still = still && look_same(&now, &watched->last);
+        struct file_mark now = file_mark(watched->path);
+        still = still && file_mark_same(&now, &watched->last);
         watched->last = now;
-        if (!look_same(&now, &watched->known))
+        if (!file_mark_same(&now, &watched->known))
             changed = watched;
     }
     return still ? changed : NULL;
@@ -180,7 +159,15 @@ int reload_wait_ms(const struct reload *reload, int64_t now_ns)
     return due > now_ns ? (int)((due - now_ns) / CLOCK_MS + 1) : 0;
 }
 
-void reload_exec(char **argv)
+bool reload_again(const struct reload *reload, const struct stop *stop, int exit_code)
+{
+    return reload_wanted(reload) && !stop->signalled && exit_code == EXIT_SUCCESS &&
+           settings_restore_environment(reload->settings);
+}
+
+int reload_exec(char **argv)
 {
     execv("/proc/self/exe", argv);
+    log_error("cannot start again", LOG_TEXT("error", strerror(errno)));
+    return EXIT_FAILURE;
 }

@@ -2,6 +2,7 @@
 #define IMPCERT_COMMON_RELOAD_H
 
 #include "common/settings.h"
+#include "common/stop.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,8 +27,11 @@ bool reload_wanted(const struct reload *reload);
 /* How long the caller may wait before the next reload_turn. */
 int reload_wait_ms(const struct reload *reload, int64_t now_ns);
 
-/* Runs the program again in place of this one, with the arguments that it was given; returns only where that
- * failed, with errno set. Everything must be at its end. */
-void reload_exec(char **argv);
+/* At the end, before the settings are freed: whether the program is to run again, unless it has failed or was
+ * asked to stop as well; then the settings are made ready for it. reload: NULL is fine. */
+bool reload_again(const struct reload *reload, const struct stop *stop, int exit_code);
+/* Runs the program again in place of this one, with the arguments that it was given. Everything must be at
+ * its end. Where that failed, it is logged and the exit code returned. */
+int reload_exec(char **argv);
 
 #endif

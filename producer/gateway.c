@@ -226,13 +226,6 @@ static void gateway_close(struct gateway *gateway)
     close(gateway->wake_fd);
 }
 
-/* Whether the program is to run again, for which the settings are made ready. */
-static bool gateway_is_reloaded(const struct gateway *gateway)
-{
-    return reload_wanted(gateway->reload) && !gateway->stop.signalled && gateway->exit_code == EXIT_SUCCESS &&
-           settings_restore_environment(gateway->settings);
-}
-
 static void gateway_check(const struct settings *settings, struct faults *faults)
 {
     char host[256];
@@ -263,11 +256,7 @@ int main(int argc, char **argv)
         else
             log_info("stopped");
     }
-    bool again = gateway_is_reloaded(&gateway);
+    bool again = reload_again(gateway.reload, &gateway.stop, gateway.exit_code);
     gateway_close(&gateway);
-    if (!again)
-        return gateway.exit_code;
-    reload_exec(argv);
-    log_error("cannot start again", LOG_TEXT("error", strerror(errno)));
-    return EXIT_FAILURE;
+    return again ? reload_exec(argv) : gateway.exit_code;
 }

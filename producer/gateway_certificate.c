@@ -3,6 +3,7 @@
 #include "producer/gateway_certificate.h"
 
 #include "common/clock.h"
+#include "common/file_mark.h"
 #include "common/log.h"
 
 #include <errno.h>
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #define CERTIFICATES_LOOK (2 * CLOCK_S)
@@ -21,16 +21,8 @@ struct certificate {
     size_t holders; /* connections, and struct certificates while it is the newest */
 };
 
-/* A file's state, by which a change is noticed: content alone, or another file by that name. */
-struct mark {
-    dev_t device;
-    ino_t inode;
-    off_t size;
-    struct timespec changed;
-};
-
 struct marks {
-    struct mark certificate, key;
+    struct file_mark certificate, key;
 };
 
 struct certificates {
@@ -166,23 +158,9 @@ static void certificate_tell(const struct certificate *certificate, const char *
         log_info("TLS certificate read", LOG_TEXT("file", path), LOG_TEXT("not_after", ends));
 }
 
-static struct mark mark_of(const char *path)
-{
-    struct stat about;
-    if (stat(path, &about) != 0)
-        return (struct mark){.size = -1};
-    return (struct mark){about.st_dev, about.st_ino, about.st_size, about.st_mtim};
-}
-
 static struct marks certificates_marks(const struct certificates *certificates)
 {
-    return (struct marks){mark_of(certificates->certificate_path), mark_of(certificates->key_path)};
-}
-
-static bool mark_equals(const struct mark *a, const struct mark *b)
-{
-    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
-           a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
+    return (struct marks){file_mark(certificates->certificate_path), file_mark(certificates->key_path)};
 }
 
 /* The marks are of before the reading: what changes meanwhile is read once more. */
@@ -262,8 +240,8 @@ void certificates_turn(struct certificates *certificates, int64_t now_ns)
         return;
     certificates->look_ns = now_ns + CERTIFICATES_LOOK;
     struct marks marks = certificates_marks(certificates);
-    if (mark_equals(&marks.certificate, &certificates->read.certificate) &&
-        mark_equals(&marks.key, &certificates->read.key))
+    if (file_mark_same(&marks.certificate, &certificates->read.certificate) &&
+        file_mark_same(&marks.key, &certificates->read.key))
         return;
     struct error error;
     struct certificate *certificate = certificates_read(certificates, &marks, &error);

@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/traceparent.h"
 #include "worker/assignment.h"
 #include "worker/forward.h"
 #include "worker/http.h"
@@ -76,7 +77,7 @@ static void flow_log_failure(enum log_level level, const char *message, const st
     char trace[TRACEPARENT_ID_SIZE];
     if (!log_enabled(level))
         return;
-    job_trace_id(job, trace);
+    traceparent_id(job->headers, trace);
     log_fields(level, message, LOG_JOB(job, trace), LOG_TEXT("reason", reason_name(job->verdict.reason)),
         LOG_TEXT("error", job->verdict.error), LOG_NUMBER("attempts", job->attempts), LOG_END);
 }
@@ -86,7 +87,7 @@ static void flow_log_stored(const struct job *job)
     char trace[TRACEPARENT_ID_SIZE];
     if (!log_enabled(LOG_LEVEL_DEBUG))
         return;
-    job_trace_id(job, trace);
+    traceparent_id(job->headers, trace);
     log_debug("stored", LOG_JOB(job, trace), LOG_NUMBER("attempts", job->attempts));
 }
 

@@ -143,11 +143,6 @@ const char *job_value(const struct job *job, size_t *size)
     return job->record.data + job->key_size;
 }
 
-void job_trace_id(const struct job *job, char out[static TRACEPARENT_ID_SIZE])
-{
-    traceparent_id(job->headers, out);
-}
-
 void job_move(struct job *job, struct job_list *from, struct job_list *to, enum job_state state)
 {
     if (from)

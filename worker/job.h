@@ -3,7 +3,6 @@
 
 #include "common/event.h"
 #include "common/letter.h"
-#include "common/traceparent.h"
 #include "worker/certification.h"
 #include "worker/classify.h"
 
@@ -82,9 +81,6 @@ bool job_set_record(struct job *job, rd_kafka_message_t *message) __attribute__(
 /* Bytes of the record; "" and 0 for a null one. Borrowed from the job. */
 const char *job_key(const struct job *job, size_t *size);
 const char *job_value(const struct job *job, size_t *size);
-
-/* The trace id of its traceparent; empty where there is none, or no valid one. */
-void job_trace_id(const struct job *job, char out[static TRACEPARENT_ID_SIZE]);
 
 /* Moves a job from the list it is on (NULL: none) to the end of another (NULL: none). */
 void job_move(struct job *job, struct job_list *from, struct job_list *to, enum job_state state);

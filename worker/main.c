@@ -328,22 +328,6 @@ static void process_check(const struct settings *settings, struct faults *faults
     cipher_check(settings, faults);
 }
 
-/* Whether the program is to run again, for which the settings are made ready. */
-static bool process_is_reloaded(const struct process *process)
-{
-    return reload_wanted(process->reload) && !process->stop.signalled && process->exit_code == EXIT_SUCCESS &&
-           settings_restore_environment(process->settings);
-}
-
-static void process_run_again(struct process *process, char **argv, bool again)
-{
-    if (!again)
-        return;
-    reload_exec(argv);
-    log_error("cannot start again", LOG_TEXT("error", strerror(errno)));
-    process->exit_code = EXIT_FAILURE;
-}
-
 static int run_worker(struct settings *settings, char **argv)
 {
     struct process process = {.settings = settings, .stop = STOP_INIT, .notify = NOTIFY_INIT, .exit_fd = -1};
@@ -354,14 +338,13 @@ static int run_worker(struct settings *settings, char **argv)
     else if (!process_run(&process)) {
         /* Some thread waits for a server. What it holds was not committed and will be delivered again. */
         log_warn("left before everything was finished; what is left will be delivered again");
-        process_run_again(&process, argv, process_is_reloaded(&process));
-        _exit(process.exit_code);
+        bool again = reload_again(process.reload, &process.stop, process.exit_code);
+        _exit(again ? reload_exec(argv) : process.exit_code);
     } else
         log_info("stopped");
-    bool again = process_is_reloaded(&process);
+    bool again = reload_again(process.reload, &process.stop, process.exit_code);
     process_close(&process);
-    process_run_again(&process, argv, again);
-    return process.exit_code;
+    return again ? reload_exec(argv) : process.exit_code;
 }
 
 int main(int argc, char **argv)
