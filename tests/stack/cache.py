@@ -7,6 +7,7 @@ into place when its files match, so runs in parallel share one download and a ha
 import fcntl
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -88,6 +89,15 @@ def run(command):
     if result.returncode != 0:
         last = result.stdout.decode(errors="replace").strip().splitlines()[-15:]
         raise StackError("\n".join([f"{command[0]} failed:", *last]))
+
+
+def pinned_program(kind, version, end, otherwise):
+    """The path of a program whose name ends so in the pinned wheel of a kind; `otherwise`: what helps without a pin."""
+    name = end.rpartition("/")[2]
+    sums = PINS / f"{name}.{platform.machine()}.sha256"
+    if not sums.exists():
+        raise StackError(f"no {name} is pinned for {platform.machine()}: {otherwise}")
+    return str(entry(f"{kind}-{version}", sums, lambda directory: program_of_wheel(f"{kind}.txt", end, directory)) / name)
 
 
 def program_of_wheel(pins, end, directory):

